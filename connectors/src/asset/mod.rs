@@ -1,0 +1,8 @@
+//! Assets over HTTP: `/assets` and `/get_assets_exist` (assets.md).
+
+mod cache;
+pub mod codec;
+mod inbound;
+
+pub use cache::AssetCache;
+pub use inbound::{AssetConnector, AssetConnectorOptions};
