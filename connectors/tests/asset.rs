@@ -178,7 +178,8 @@ async fn a_miss_is_redirected_where_the_operator_says_so() {
 
 #[tokio::test]
 async fn delete_asks_its_permissions() {
-    let permitted = |all_types| AssetConnectorOptions { allow_delete: true, allow_delete_all_types: all_types, redirect_url: None };
+    let permitted =
+        |all_types| AssetConnectorOptions { allow_delete: true, allow_delete_all_types: all_types, redirect_url: None };
     for (options, flags, deleted) in [
         (AssetConnectorOptions::default(), AssetFlags::MAPTILE, false),
         (permitted(false), AssetFlags::NORMAL, false),

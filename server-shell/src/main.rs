@@ -1,2 +1,165 @@
-//! x
-fn main(){}
+//! gridshell: a grid server shell that takes the place of OpenSimulator's ROBUST.
+//!
+//! `main` reads the command line and the configuration, and hands over to [`program`], which runs the shell.
+
+mod admin;
+mod console;
+mod listener;
+mod logging;
+mod process;
+mod program;
+mod registry;
+mod request_log;
+mod settings;
+mod shell_view;
+mod tls;
+mod wiring;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gridshell_config::{CommandLine, Configuration, MainSource, Problem, Sources};
+
+const USAGE: &str = "\
+gridshell: a grid server shell that takes the place of OpenSimulator's ROBUST
+
+gridshell [SWITCHES]           runs the shell
+gridshell check [SWITCHES]     reads the configuration, says all that is wrong with it, and ends; status 1 on errors
+gridshell options              prints every option of every module
+gridshell version              prints the version
+
+Switches, as -name=value or --name value:
+  inifile, i     the configuration: a file, or the http(s) address of one
+                 (default: Robust.ini, else config/standalone.ini, else a built-in copy of the latter)
+  console, c     local, basic, rest or none
+  logfile, l     the log file
+  prompt, p      the console's prompt
+";
+
+/// What runs when there is no configuration at all.
+const BUILT_IN: &str = include_str!("../../config/standalone.ini");
+const DEFAULT_FILES: [&str; 2] = ["Robust.ini", "config/standalone.ini"];
+
+/// The largest configuration that is fetched from an address, and how long that may take.
+const FETCH_LIMIT: u64 = 8 * 1024 * 1024;
+const FETCH_TIME: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let command = match arguments.first() {
+        Some(first) if !first.starts_with(['-', '/']) => arguments.remove(0),
+        Some(first) if matches!(first.trim_start_matches('-'), "help" | "h" | "version") => {
+            arguments.remove(0).trim_start_matches('-').to_owned()
+        }
+        _ => "run".to_owned(),
+    };
+    match command.as_str() {
+        "run" => run(arguments),
+        "check" => check(arguments),
+        "options" => print(&options()),
+        "version" => print(&format!("gridshell {}\n", env!("CARGO_PKG_VERSION"))),
+        "help" | "h" => print(USAGE),
+        other => {
+            say(&format!("gridshell: there is no command {other}\n\n{USAGE}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> ExitCode {
+    let configuration = match load(arguments) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            report(&problems);
+            return ExitCode::FAILURE;
+        }
+    };
+    match program::run(configuration) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("gridshell: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(arguments: Vec<String>) -> ExitCode {
+    let problems = match load(arguments) {
+        Ok(configuration) => wiring::plan(&configuration).1,
+        Err(problems) => problems,
+    };
+    report(&problems);
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    say(&format!("{errors} errors, {} warnings\n", problems.len() - errors));
+    if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The configuration that the command line names.
+fn load(arguments: Vec<String>) -> Result<Configuration, Vec<Problem>> {
+    let command_line = CommandLine::parse(arguments.into_iter()).map_err(|problem| vec![problem])?;
+    let main = match command_line.get("inifile") {
+        Some(file) => MainSource::Location(file.to_owned()),
+        None => match DEFAULT_FILES.into_iter().find(|file| Path::new(file).exists()) {
+            Some(file) => MainSource::Location(file.to_owned()),
+            None => MainSource::Text { name: "built-in standalone.ini".to_owned(), text: BUILT_IN.to_owned() },
+        },
+    };
+    let sources = Sources {
+        main,
+        command_line: &command_line,
+        environment: &|name| std::env::var(name).ok(),
+        fetch: &|address| fetch(address).map_err(|error| format!("{error:#}")),
+    };
+    Configuration::load(&sources)
+}
+
+/// Fetches a configuration from an address.
+fn fetch(address: &str) -> anyhow::Result<String> {
+    use std::io::Read;
+    // The process's provider of cryptography; a second fetch finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::blocking::Client::builder().timeout(FETCH_TIME).build()?;
+    let answer = client.get(address).send()?.error_for_status()?;
+    let mut text = String::new();
+    answer.take(FETCH_LIMIT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Every option of every module, from the documentation of the option structs.
+fn options() -> String {
+    let mut text = String::new();
+    let mut last_section = "";
+    for (section, options) in registry::options() {
+        if section != last_section {
+            text.push_str(&format!("[{section}]\n"));
+            last_section = section;
+        }
+        for option in options {
+            text.push_str(&format!("    {} ({}, {})\n        {}\n", option.key, option.type_name, option.default, option.meaning));
+        }
+    }
+    text
+}
+
+fn report(problems: &[Problem]) {
+    for problem in problems {
+        let severity = if problem.is_error() { "error" } else { "warning" };
+        say(&format!("{severity}: {problem}\n"));
+    }
+}
+
+/// Writes to standard error. That it is closed is no reason to fail.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that has seen enough, as in `gridshell options | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

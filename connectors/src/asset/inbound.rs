@@ -11,8 +11,10 @@ use uuid::Uuid;
 use super::AssetCache;
 use super::cache::{Answer, Form};
 use super::codec;
-use crate::http::{Handler, HeaderValue, Method, Request, Response, Router, ServiceAuthentication, StatusCode, TEXT, XML, header};
-use crate::wire::dotnet;
+use crate::http::{
+    Handler, HeaderValue, Method, Request, Response, Router, ServiceAuthentication, StatusCode, TEXT, XML, header,
+};
+use crate::wire::{WireError, dotnet};
 
 const EXIST_PATH: &str = "/get_assets_exist";
 
@@ -92,7 +94,7 @@ impl AssetConnector {
             Ok(decoded) => decoded,
             Err(error) => {
                 tracing::warn!(client = %request.client, %error, "refused an asset that cannot be understood");
-                return Response::empty(StatusCode::BAD_REQUEST, XML).for_operation("store");
+                return Response::empty(status_of_bad_body(&error), XML).for_operation("store");
             }
         };
         match pieces(request.rest()).next() {
@@ -163,7 +165,7 @@ impl AssetConnector {
             Ok(texts) => texts,
             Err(error) => {
                 tracing::warn!(client = %request.client, %error, "refused a list of asset ids that cannot be understood");
-                return Response::empty(StatusCode::BAD_REQUEST, XML);
+                return Response::empty(status_of_bad_body(&error), XML);
             }
         };
         // One text that is no UUID makes the whole answer "none of them" (assets.md section 5).
@@ -196,6 +198,14 @@ impl Handler for AssetConnector {
             Method::DELETE => self.delete(&request).await.for_operation("delete"),
             _ => self.get(&request).await,
         }
+    }
+}
+
+/// A root that says `xsi:nil` is read, as no object at all, and fails the original later (assets.md section 2).
+fn status_of_bad_body(error: &WireError) -> StatusCode {
+    match error {
+        WireError::NilRoot => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -258,9 +268,10 @@ fn answer_conditionally(request: &Request, answer: Answer) -> Response {
             response.status = StatusCode::PARTIAL_CONTENT;
             with_content_range(response, format!("bytes {start}-{}/{total}", end - 1))
         }
-        Range::Unsatisfiable => {
-            with_content_range(Response::empty(StatusCode::RANGE_NOT_SATISFIABLE, answer.content_type), format!("bytes */{total}"))
-        }
+        Range::Unsatisfiable => with_content_range(
+            Response::empty(StatusCode::RANGE_NOT_SATISFIABLE, answer.content_type),
+            format!("bytes */{total}"),
+        ),
     }
     .with_header(header::ETAG, tag)
 }

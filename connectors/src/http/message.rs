@@ -70,7 +70,13 @@ pub struct Response {
 impl Response {
     /// Status 200 with a body.
     pub fn ok(content_type: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, content_type: content_type.into(), headers: HeaderMap::new(), body: body.into(), operation: "" }
+        Self {
+            status: StatusCode::OK,
+            content_type: content_type.into(),
+            headers: HeaderMap::new(),
+            body: body.into(),
+            operation: "",
+        }
     }
 
     /// A status without a body.

@@ -59,7 +59,13 @@ impl Router {
     }
 
     /// Registers a stream handler: this verb, and paths that begin with `path`. The first registration of a path wins.
-    pub fn stream(&mut self, method: Method, path: &str, protection: Option<Arc<ServiceAuthentication>>, handler: Arc<dyn Handler>) {
+    pub fn stream(
+        &mut self,
+        method: Method,
+        path: &str,
+        protection: Option<Arc<ServiceAuthentication>>,
+        handler: Arc<dyn Handler>,
+    ) {
         if !self.streams.iter().any(|route| route.method.as_ref() == Some(&method) && route.path == path) {
             self.streams.push(Route::new(Some(method), path, protection, handler));
             // Longest first, so that the first match is the longest.
@@ -134,9 +140,10 @@ impl Router {
         {
             return Some((route, TEXT));
         }
-        let legacy = self.legacy.iter().find(|route| {
-            path.get(..route.path.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(&route.path))
-        });
+        let legacy = self
+            .legacy
+            .iter()
+            .find(|route| path.get(..route.path.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(&route.path)));
         legacy.filter(|_| !is_llsd(content_type(request))).map(|route| (route, HTML))
     }
 
@@ -173,7 +180,12 @@ impl Router {
 }
 
 impl Route {
-    fn new(method: Option<Method>, path: &str, protection: Option<Arc<ServiceAuthentication>>, handler: Arc<dyn Handler>) -> Self {
+    fn new(
+        method: Option<Method>,
+        path: &str,
+        protection: Option<Arc<ServiceAuthentication>>,
+        handler: Arc<dyn Handler>,
+    ) -> Self {
         let operations = handler.operations().iter().chain(&["refused", "panic"]);
         let metrics = operations.map(|operation| OperationMetrics::new(handler.name(), operation)).collect();
         Self { method, path: path.to_owned(), protection, handler, metrics }
@@ -221,9 +233,7 @@ struct OperationMetrics {
 
 impl OperationMetrics {
     fn new(connector: &'static str, operation: &'static str) -> Self {
-        let requests = |result: &'static str| {
-            metrics::counter!("gridshell_requests_total", "connector" => connector, "method" => operation, "result" => result)
-        };
+        let requests = |result: &'static str| metrics::counter!("gridshell_requests_total", "connector" => connector, "method" => operation, "result" => result);
         Self {
             operation,
             ok: requests("ok"),

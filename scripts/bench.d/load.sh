@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Load by wrk, and tables of what it did. Sourced by scripts/bench, which sets $work, $seconds and $rounds.
+
+# load CONNECTIONS SECONDS URL [SCRIPT ARGUMENT...]: one round; the output of wrk is in $work/wrk.out, $rate is requests per second.
+# Wrong answers are said, since they are cheaper to give than right ones.
+load() {
+    local connections=$1 length=$2 url=$3 script=()
+    shift 3
+    if (($# > 0)); then
+        script=(-s "$1")
+        shift
+    fi
+    run wrk -t2 "-c$connections" "-d${length}s" --timeout 10s "${script[@]}" "$url" -- "$@" >"$work/wrk.out" ||
+        fail "wrk failed: $(cat "$work/wrk.out")"
+    rate=$(awk '$1 == "Requests/sec:" { print $2 }' "$work/wrk.out")
+    if grep -E 'Non-2xx|Socket errors' "$work/wrk.out" >&2; then
+        say "$url: not all answers are right, this round says nothing"
+    fi
+}
+
+# median: of the numbers on standard input.
+median() {
+    sort -g | awk '{ value[NR] = $1 } END { print NR % 2 ? value[(NR + 1) / 2] : (value[NR / 2] + value[NR / 2 + 1]) / 2 }'
+}
+
+table_head() {
+    printf '| Case | gridshell, requests/s | nginx, requests/s | Ratio | Aim |\n|---|---:|---:|---:|---:|\n'
+}
+
+# compare LABEL AIM GRIDSHELL_URL NGINX_URL [SCRIPT ARGUMENT...]: a row of the table. Both take turns, so that what disturbs the machine
+# disturbs both.
+compare() {
+    local label=$1 aim=$2 ours=$3 theirs=$4 round=0 one=() other=()
+    shift 4
+    load 32 1 "$ours" "$@"
+    load 32 1 "$theirs" "$@"
+    while ((++round <= rounds)); do
+        load 32 "$seconds" "$ours" "$@"
+        one+=("$rate")
+        load 32 "$seconds" "$theirs" "$@"
+        other+=("$rate")
+        say "$label, round $round: gridshell ${one[-1]}, nginx ${other[-1]} requests/s"
+    done
+    row "$label" "$aim" "$(printf '%s\n' "${one[@]}" | median)" "$(printf '%s\n' "${other[@]}" | median)"
+}
+
+# row LABEL AIM OURS THEIRS
+row() {
+    awk -v label="$1" -v aim="$2" -v ours="$3" -v theirs="$4" \
+        'BEGIN { printf "| %s | %.0f | %.0f | %.2f | %s |\n", label, ours, theirs, ours / theirs, aim }'
+}

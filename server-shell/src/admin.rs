@@ -1,0 +1,106 @@
+//! The admin listener, for whoever watches the program: `/healthz`, `/readyz` and Prometheus `/metrics`. It is on loopback unless
+//! the operator says otherwise, and none of the original's ports knows these paths.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use anyhow::{Context, Result};
+use gridshell_services::database::Database;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds of the latency histograms, in seconds.
+const BUCKETS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// Recorded samples are folded into the histograms this often, so that they do not pile up when nobody asks for them.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// Makes the process's metrics recorder. To be called once, before anything registers a metric.
+///
+/// # Errors
+/// Another recorder is installed already.
+pub fn install_metrics() -> Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder().context("cannot install the metrics")?;
+    let build = metrics::gauge!("gridshell_build_info", "version" => env!("CARGO_PKG_VERSION"));
+    build.set(1.0);
+    Ok(handle)
+}
+
+/// A running admin listener, and the upkeep of the metrics.
+pub struct Admin {
+    server: ServerHandle,
+}
+
+struct State {
+    metrics: PrometheusHandle,
+    databases: Vec<(String, Database)>,
+}
+
+impl Admin {
+    /// Binds and serves. `databases` have to answer for the program to be ready; their names appear in the answer.
+    ///
+    /// # Errors
+    /// An address is taken or not permitted.
+    pub fn start(addresses: &[SocketAddr], metrics: PrometheusHandle, databases: Vec<(String, Database)>) -> io::Result<Self> {
+        let state = web::Data::from(Arc::new(State { metrics, databases }));
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(state.clone())
+                .route("/healthz", web::get().to(healthz))
+                .route("/readyz", web::get().to(readyz))
+                .route("/metrics", web::get().to(render))
+        });
+        let server = server.workers(1).disable_signals().shutdown_timeout(1).bind(addresses)?.run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(Self { server: handle })
+    }
+
+    /// Stops listening.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+    }
+}
+
+/// Folds samples into histograms for as long as the program runs.
+pub async fn keep_up(metrics: PrometheusHandle) {
+    let mut interval = tokio::time::interval(UPKEEP);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+}
+
+async fn readyz(state: web::Data<State>) -> HttpResponse {
+    let mut report = String::new();
+    let mut ready = true;
+    for (name, database) in &state.databases {
+        match database.ping().await {
+            Ok(()) => report.push_str(&format!("{name}: ok\n")),
+            Err(error) => {
+                ready = false;
+                tracing::warn!(database = name, %error, "not ready: a database does not answer");
+                report.push_str(&format!("{name}: does not answer\n"));
+            }
+        }
+    }
+    let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.content_type("text/plain").body(if ready { format!("ready\n{report}") } else { report })
+}
+
+async fn render(state: web::Data<State>) -> HttpResponse {
+    for (name, database) in &state.databases {
+        let pool = database.pool_state();
+        for (state, connections) in [("in_use", pool.in_use), ("idle", pool.idle)] {
+            metrics::gauge!("gridshell_database_connections", "database" => name.clone(), "state" => state).set(connections as f64);
+        }
+    }
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.render())
+}

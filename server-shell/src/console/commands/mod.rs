@@ -1,0 +1,39 @@
+//! The commands of the shell (shell.md section 8.3) and of its services (shell.md section 8.4).
+
+mod assets;
+mod baked_textures;
+mod configuration;
+mod general;
+mod http;
+mod log_level;
+mod script;
+mod statistics;
+mod threads;
+
+use std::sync::Arc;
+
+pub use assets::{AssetCommandOptions, DeletedHook, register_asset_commands};
+pub use baked_textures::register_baked_texture_commands;
+pub use statistics::STATISTICS_TARGET;
+
+use super::command::{Command, Commands};
+use super::shell::Shell;
+
+const GENERAL: &str = "General";
+const DEBUG: &str = "Debug";
+
+/// Registers the commands that every shell has.
+pub fn register_shell_commands(commands: &Arc<Commands>, shell: &Arc<dyn Shell>) {
+    general::register(commands, shell);
+    log_level::register(commands, shell);
+    configuration::register(commands, shell);
+    script::register(commands);
+    threads::register(commands);
+    statistics::register(commands, shell, statistics::RECORD_INTERVAL);
+    http::register(commands, shell);
+}
+
+/// A command of the category `General`.
+fn general(words: &str, syntax: &str, help: &str) -> Command {
+    Command::new(GENERAL, words, syntax, help)
+}

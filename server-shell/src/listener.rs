@@ -1,0 +1,355 @@
+//! Listeners: one HTTP server per port, which reads requests whole and within limits, and hands them to the port's router.
+//!
+//! What a client sees of the connection itself is decided here (transport.md section 1): limits, time-outs, keep-alive, and that
+//! every answer carries its Content-Length and none is chunked.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{Extensions, ServerHandle};
+use actix_web::http::header as actix_header;
+use actix_web::web::{self, Bytes, BytesMut};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use futures_util::StreamExt;
+use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Router, StatusCode, header};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::task::JoinHandle;
+
+use crate::request_log::RequestLog;
+
+/// What bounds a client; the defaults are the original's (transport.md section 1).
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest request body in bytes.
+    pub body: usize,
+    /// Longest request target in bytes.
+    pub target: usize,
+    /// Longest header name in bytes.
+    pub header_name: usize,
+    /// Longest header value in bytes.
+    pub header_value: usize,
+    /// Requests served on one connection; 0 is no limit.
+    pub requests_per_connection: u32,
+    /// Connections that wait to be accepted.
+    pub backlog: u32,
+    /// Open connections for each worker.
+    pub connections_per_worker: usize,
+    /// Time from the connection to the end of the first request's head.
+    pub head_time: Duration,
+    /// Time for a complete request after its head.
+    pub request_time: Duration,
+    /// Time until the answer must be there, and within which a client must take some of it.
+    pub response_time: Duration,
+    /// Time that a connection may be idle.
+    pub idle_time: Duration,
+    /// Time that requests under way get when the program stops.
+    pub stop_time: Duration,
+}
+
+/// Where a listener listens and how.
+#[derive(Clone)]
+pub struct ListenerOptions {
+    /// The addresses, each with the listener's port.
+    pub addresses: Vec<IpAddr>,
+    /// The TCP port.
+    pub port: u16,
+    /// The certificate, when the listener speaks TLS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// What bounds a client.
+    pub limits: Limits,
+    /// Proxies whose `X-Forwarded-For` is believed (transport.md section 1.5).
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// A running listener.
+pub struct Listener {
+    /// The first of its addresses.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    shared: Arc<Shared>,
+    handle: ServerHandle,
+    stopped: Mutex<Option<JoinHandle<io::Result<()>>>>,
+}
+
+/// What the workers of a listener share.
+struct Shared {
+    port: u16,
+    router: Router,
+    limits: Limits,
+    trusted_proxies: Vec<IpAddr>,
+    served: AtomicU64,
+    log: Arc<RequestLog>,
+}
+
+/// What is known of one connection.
+struct Connection {
+    requests_left: Cell<u32>,
+}
+
+impl Listener {
+    /// Binds the sockets and serves. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A port that is taken or not permitted; the message names the address.
+    pub fn start(options: ListenerOptions, router: Router, log: Arc<RequestLog>) -> io::Result<Self> {
+        let ListenerOptions { addresses, port, tls, workers, limits, trusted_proxies } = options;
+        let shared = Arc::new(Shared { port, router, limits, trusted_proxies, served: AtomicU64::new(0), log });
+        let limits = &shared.limits;
+        let application = {
+            let shared = shared.clone();
+            move || App::new().app_data(web::Data::from(shared.clone())).default_service(web::to(serve))
+        };
+        let first_address = addresses.first().copied().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let requests_per_connection = limits.requests_per_connection;
+        let mut server = HttpServer::new(application)
+            .workers(workers)
+            .disable_signals()
+            .max_connections(limits.connections_per_worker)
+            .keep_alive(limits.idle_time)
+            .client_request_timeout(limits.head_time)
+            .tls_handshake_timeout(limits.head_time)
+            .shutdown_timeout(limits.stop_time.as_secs())
+            .tcp_nodelay(true)
+            .on_connect(move |_, extensions: &mut Extensions| {
+                extensions.insert(Connection { requests_left: Cell::new(requests_per_connection) });
+            });
+        for address in addresses {
+            let socket = listen(SocketAddr::new(address, port), limits)?;
+            server = match &tls {
+                Some(tls) => server.listen_rustls_0_23(socket, rustls::ServerConfig::clone(tls))?,
+                None => server.listen(socket)?,
+            };
+        }
+        let server = server.run();
+        let handle = server.handle();
+        Ok(Self { address: first_address, port, shared, handle, stopped: Mutex::new(Some(tokio::spawn(server))) })
+    }
+
+    /// Requests served since the start.
+    pub fn requests_served(&self) -> u64 {
+        self.shared.served.load(Ordering::Relaxed)
+    }
+
+    /// The registered handlers, for the console.
+    pub fn handlers(&self) -> String {
+        self.shared.router.handlers()
+    }
+
+    /// Accepts no more connections, finishes the requests under way, and returns.
+    pub async fn stop(&self) {
+        self.handle.stop(true).await;
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(stopped) = stopped
+            && let Ok(Err(error)) = stopped.await
+        {
+            tracing::warn!(port = self.port, %error, "a listener ended with an error");
+        }
+    }
+}
+
+/// A listening socket. IPv6 sockets take IPv6 only, so that both families can be listed independently.
+fn listen(address: SocketAddr, limits: &Limits) -> io::Result<std::net::TcpListener> {
+    let open = || -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        // Accepted connections inherit it: a client that takes none of its answer for so long is cut off.
+        socket.set_tcp_user_timeout(Some(limits.response_time))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(limits.backlog).unwrap_or(i32::MAX))?;
+        Ok(socket)
+    };
+    open().map(Into::into).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse<Body> {
+    shared.served.fetch_add(1, Ordering::Relaxed);
+    let keep = requests_left(&request);
+    let is_head = request.method() == actix_web::http::Method::HEAD;
+    let response = match read(&request, payload, &shared).await {
+        Ok(request) => {
+            let entry = shared.log.request(shared.port, &request);
+            let answer = tokio::time::timeout(shared.limits.response_time, shared.router.dispatch(request)).await;
+            let response = answer.unwrap_or_else(|_| {
+                tracing::error!(port = shared.port, "a request was not answered in time; answered 503");
+                Response::empty(StatusCode::SERVICE_UNAVAILABLE, "text/plain")
+            });
+            entry.answered(&response);
+            response
+        }
+        Err(refusal) => {
+            tracing::warn!(port = shared.port, client = ?request.peer_addr(), reason = refusal.reason, "refused a request");
+            Response::empty(refusal.status, "text/plain")
+        }
+    };
+    write(response, keep, &shared.limits, is_head)
+}
+
+/// How many requests the connection may carry after this one; `None` is no limit.
+fn requests_left(request: &HttpRequest) -> Option<u32> {
+    let connection = request.conn_data::<Connection>()?;
+    let left = connection.requests_left.get();
+    if left == 0 {
+        return None;
+    }
+    // 1 stays 1: a connection that does not close though it was told to goes on being told.
+    connection.requests_left.set((left - 1).max(1));
+    Some(left - 1)
+}
+
+/// Why a request is not even looked at.
+struct Refusal {
+    status: StatusCode,
+    reason: &'static str,
+}
+
+const fn bad(reason: &'static str) -> Refusal {
+    Refusal { status: StatusCode::BAD_REQUEST, reason }
+}
+
+/// Checks the limits of transport.md section 1.2 and reads the body.
+async fn read(request: &HttpRequest, payload: web::Payload, shared: &Shared) -> Result<Request, Refusal> {
+    let limits = &shared.limits;
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    if target.len() > limits.target {
+        return Err(bad("the request target is too long"));
+    }
+    if !request.headers().contains_key(actix_header::HOST) && request.uri().host().is_none() {
+        return Err(bad("there is no Host header"));
+    }
+    let headers = copy_headers(request, limits)?;
+    let declared = match headers.get(header::CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse().ok())) {
+        Some(None) => return Err(bad("the Content-Length is no number")),
+        Some(Some(length)) if length > limits.body => return Err(bad("the body is too long")),
+        Some(declared) => declared,
+        None => None,
+    };
+    // The original takes a chunked body for an empty one (transport.md section 1.2); we read it, within the same limits.
+    let body = tokio::time::timeout(limits.request_time, read_body(payload, declared, limits.body)).await;
+    let body = body.map_err(|_| Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" })??;
+    let method = Method::from_bytes(request.method().as_str().as_bytes()).map_err(|_| bad("the verb is malformed"))?;
+    let client = client(request, &headers, &shared.trusted_proxies);
+    Ok(Request::new(method, target, headers, body, client))
+}
+
+/// The headers in the connectors' vocabulary. (actix has an older version of the same types.)
+fn copy_headers(request: &HttpRequest, limits: &Limits) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::with_capacity(request.headers().len());
+    for (name, value) in request.headers() {
+        if name.as_str().len() > limits.header_name {
+            return Err(bad("a header's name is too long"));
+        }
+        if value.len() > limits.header_value {
+            return Err(bad("a header's value is too long"));
+        }
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| bad("a header's name is malformed"))?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("a header's value is malformed"))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+async fn read_body(mut payload: web::Payload, declared: Option<usize>, limit: usize) -> Result<Bytes, Refusal> {
+    /// What is allocated on the mere word of a client.
+    const TRUSTED: usize = 1024 * 1024;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| bad("the body ended before its Content-Length"))?;
+        if body.is_empty() && declared == Some(chunk.len()) {
+            return Ok(chunk);
+        }
+        if body.len() + chunk.len() > limit {
+            return Err(bad("the body is too long"));
+        }
+        if body.is_empty() {
+            body.reserve(declared.unwrap_or(0).min(TRUSTED));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The client's address. The original believes anybody's `X-Forwarded-For` (transport.md section 1.5), which lets anybody pass for
+/// anybody; here it counts only from the proxies that the operator lists.
+fn client(request: &HttpRequest, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    forwarded.and_then(|list| list.split(',').next()?.trim().parse().ok()).unwrap_or(peer)
+}
+
+/// Puts an answer on the connection. `left` is how many requests may follow on it, when that is limited.
+fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) -> HttpResponse<Body> {
+    let status = actix_web::http::StatusCode::from_u16(response.status.as_u16());
+    let mut answer = HttpResponse::with_body(
+        status.unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR),
+        Body { bytes: response.body, is_head },
+    );
+    // All error answers close the connection (transport.md section 1.3), as do connectors that ask for it.
+    let asked_to_close = response.headers.get(header::CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    let close = asked_to_close || response.status.as_u16() >= 400 || left == Some(0);
+    answer.head_mut().set_camel_case_headers(true);
+    if close {
+        answer.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    }
+    let headers = answer.headers_mut();
+    if let (false, Some(left)) = (close, left) {
+        let keep_alive = format!("timeout={}, max={left}", limits.idle_time.as_secs());
+        if let Ok(keep_alive) = actix_header::HeaderValue::try_from(keep_alive) {
+            headers.insert(actix_header::HeaderName::from_static("keep-alive"), keep_alive);
+        }
+    }
+    if let Ok(content_type) = actix_header::HeaderValue::from_str(&response.content_type) {
+        headers.insert(actix_header::CONTENT_TYPE, content_type);
+    }
+    headers.insert(actix_header::SERVER, actix_header::HeaderValue::from_static("OSWebServer"));
+    for (name, value) in &response.headers {
+        let name = actix_header::HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, actix_header::HeaderValue::from_bytes(value.as_bytes())) {
+            headers.append(name, value);
+        }
+    }
+    answer
+}
+
+/// A body in slices, so that what is being sent is not copied whole into the connection's buffer. Its length is always known, so it
+/// is never chunked (transport.md section 13.3).
+struct Body {
+    bytes: Bytes,
+    is_head: bool,
+}
+
+impl Body {
+    const SLICE: usize = 128 * 1024;
+}
+
+impl MessageBody for Body {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.bytes.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.bytes.is_empty() || self.is_head {
+            return Poll::Ready(None);
+        }
+        let length = self.bytes.len().min(Self::SLICE);
+        Poll::Ready(Some(Ok(self.bytes.split_to(length))))
+    }
+}

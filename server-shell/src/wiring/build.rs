@@ -1,0 +1,69 @@
+//! The building step: opens databases and constructs services and connectors by plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use bytes::Bytes;
+use gridshell_connectors::http::Router;
+use gridshell_interfaces::baked_texture::BakedTextureService;
+use gridshell_services::database::Database;
+
+use super::asset::{AssetServices, SharedAssets};
+use super::database::Databases;
+use super::{ConnectorKind, ConnectorPlan, Plan, baked_texture};
+
+/// Everything that was built, not listening yet.
+pub struct Built {
+    /// The connectors of each port.
+    pub routers: BTreeMap<u16, Router>,
+    /// The open databases with their names.
+    pub databases: Vec<(String, Database)>,
+    /// The asset services.
+    pub assets: Vec<SharedAssets>,
+    /// The baked texture services.
+    pub baked_textures: Vec<Arc<dyn BakedTextureService>>,
+}
+
+/// Builds all connectors. One that cannot be built is said in the log and left out; the others go on (shell.md section 6.3).
+/// `not_found_page` is the body of 404 answers.
+pub async fn build(plan: &Plan, not_found_page: &Bytes) -> Built {
+    let mut builder = Builder { databases: Databases::default(), assets: AssetServices::default(), baked_textures: Vec::new() };
+    let mut routers = BTreeMap::new();
+    // The main listener exists whether or not a connector is on it (shell.md section 5).
+    routers.insert(plan.network.port, Router::new(not_found_page.clone()));
+    for text in &plan.failed {
+        tracing::error!("[SERVER]: Failed to load {text}");
+    }
+    for connector in &plan.connectors {
+        let router = routers.entry(connector.port).or_insert_with(|| Router::new(not_found_page.clone()));
+        tracing::info!("[SERVER]: Loading {} on port {}", connector.name, connector.port);
+        match builder.connect(connector, router).await {
+            Ok(()) => tracing::info!("[SERVER]: {} loaded successfully", connector.name),
+            Err(error) => {
+                tracing::error!("[SERVER UTILS]: {error:#}");
+                tracing::error!("[SERVER]: Failed to load {}", connector.text);
+            }
+        }
+    }
+    let Builder { databases, assets, baked_textures } = builder;
+    Built { routers, databases: databases.into_named(), assets: assets.into_all(), baked_textures }
+}
+
+struct Builder {
+    databases: Databases,
+    assets: AssetServices,
+    baked_textures: Vec<Arc<dyn BakedTextureService>>,
+}
+
+impl Builder {
+    async fn connect(&mut self, connector: &ConnectorPlan, router: &mut Router) -> Result<()> {
+        match &connector.kind {
+            ConnectorKind::Asset(plan) => self.assets.connect(plan, connector, &mut self.databases, router).await,
+            ConnectorKind::BakedTexture(plan) => {
+                self.baked_textures.push(baked_texture::connect(plan, connector, router)?);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Databases: which one a section means, and opening each once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use gridshell_config::{Configuration, Reader, Secret};
+use gridshell_interfaces::ErrorKind;
+use gridshell_services::database::{Backend, Database, DatabaseOptions as Limits};
+
+use super::Planner;
+use crate::registry::{Build, Role};
+use crate::settings::DatabaseOptions;
+
+/// How long the start waits for a database that does not answer yet: after a power cut, all machines start at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A database, not opened yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatabasePlan {
+    backend: Backend,
+    connection_string: Secret,
+}
+
+/// The database of a section, else that of `[DatabaseService]`; an empty value counts as missing (shell.md section 11, "empty falls
+/// back").
+pub fn plan_database(planner: &mut Planner<'_>, section: &str) -> Option<DatabasePlan> {
+    let mut options_reader = reader(planner.configuration(), section);
+    let options = DatabaseOptions::read(&mut options_reader);
+    planner.finish(options_reader);
+    let DatabaseOptions { provider, connection_string } = options?;
+    let own = planner.configuration().get(section, "StorageProvider").is_some_and(|entry| !entry.value.is_empty());
+    let place = if own { section } else { "DatabaseService" };
+    let Build::Database(backend) = planner.module(Role::StorageProvider, place, "StorageProvider", &provider)?.build else {
+        return None;
+    };
+    if let Err(error) = Database::check(backend, connection_string.expose(), &Limits::default()) {
+        let mut reader = reader(planner.configuration(), section);
+        reader.error("ConnectionString", error.to_string());
+        planner.finish(reader);
+        return None;
+    }
+    Some(DatabasePlan { backend, connection_string })
+}
+
+fn reader<'a>(configuration: &'a Configuration, section: &str) -> Reader<'a> {
+    Reader::new(configuration, section).with_fallback("DatabaseService").empty_falls_back()
+}
+
+/// The databases that are open.
+#[derive(Default)]
+pub struct Databases {
+    open: Vec<(DatabasePlan, Database)>,
+}
+
+impl Databases {
+    /// The database of this plan; opened when it is the first time that it is asked for.
+    ///
+    /// # Errors
+    /// It cannot be opened, or did not answer in time.
+    pub async fn open(&mut self, plan: &DatabasePlan) -> Result<Database> {
+        if let Some((_, database)) = self.open.iter().find(|(known, _)| known == plan) {
+            return Ok(database.clone());
+        }
+        let database = open_patiently(plan).await?;
+        self.open.push((plan.clone(), database.clone()));
+        Ok(database)
+    }
+
+    /// All open databases with their names, in the order in which they were opened.
+    pub fn into_named(self) -> Vec<(String, Database)> {
+        self.open.into_iter().map(|(_, database)| (database.to_string(), database)).collect()
+    }
+}
+
+async fn open_patiently(plan: &DatabasePlan) -> Result<Database> {
+    let started = Instant::now();
+    loop {
+        match Database::open(plan.backend, plan.connection_string.expose(), &Limits::default()).await {
+            Ok(database) => return Ok(database),
+            Err(error) if error.kind() == ErrorKind::Unavailable && started.elapsed() < PATIENCE => {
+                tracing::warn!(%error, "the database does not answer yet; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(anyhow!(error)),
+        }
+    }
+}

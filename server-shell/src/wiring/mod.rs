@@ -1,0 +1,16 @@
+//! From the .ini to running connectors, in two steps.
+//!
+//! *Planning* ([`plan`]) reads and checks every option, resolves every name, and opens nothing: `gridshell check` is this step alone.
+//! *Building* ([`build`]) opens databases and constructs services and connectors by what was planned. Services with the same module
+//! and section are one instance, databases with the same connection string are one pool.
+
+mod asset;
+mod baked_texture;
+mod build;
+mod database;
+mod plan;
+
+pub use asset::{AssetServicePlan, plan_asset_connector, plan_asset_service};
+pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
+pub use build::{Built, build};
+pub use plan::{ConnectorKind, ConnectorPlan, Plan, Planner, plan};

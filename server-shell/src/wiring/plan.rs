@@ -1,0 +1,290 @@
+//! The planning step: reads and checks the configuration, and collects what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gridshell_config::{Configuration, ConnectorEntry, ModuleName, Problem, Reader, Severity, connector_entries};
+use gridshell_connectors::http::ServiceAuthentication;
+
+use super::asset::AssetConnectorPlan;
+use super::baked_texture::BakedTextureServicePlan;
+use crate::registry::{self, Build, Module, Role};
+use crate::settings::{
+    AdminOptions, AuthenticationOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions,
+};
+
+/// What the program will do: everything read, nothing opened.
+pub struct Plan {
+    /// `[Startup]`.
+    pub startup: StartupOptions,
+    /// `[Network]`.
+    pub network: NetworkOptions,
+    /// `[Logging]`.
+    pub logging: LoggingOptions,
+    /// `[Admin]`.
+    pub admin: AdminOptions,
+    /// Whether the operator chose the admin port, so that it has to be free.
+    pub admin_port_is_chosen: bool,
+    /// `[Monitoring]`.
+    pub monitoring: MonitoringOptions,
+    /// The connectors, in the order of the list.
+    pub connectors: Vec<ConnectorPlan>,
+    /// Entries of the list that cannot be loaded, as they are written there.
+    pub failed: Vec<String>,
+}
+
+/// One IN connector.
+pub struct ConnectorPlan {
+    /// Its name in the log: the class or, without one, the library (shell.md section 6.2).
+    pub name: String,
+    /// The entry as it is written in the list.
+    pub text: String,
+    /// The port it listens on.
+    pub port: u16,
+    /// What it checks before anything else.
+    pub protection: Arc<ServiceAuthentication>,
+    /// What it is.
+    pub kind: ConnectorKind,
+}
+
+/// What an IN connector is, with all it needs.
+pub enum ConnectorKind {
+    /// `/assets`.
+    Asset(AssetConnectorPlan),
+    /// `/bakes`.
+    BakedTexture(BakedTextureServicePlan),
+}
+
+/// The state of planning, and what planning functions of modules use.
+pub struct Planner<'a> {
+    configuration: &'a Configuration,
+    problems: Vec<Problem>,
+    /// Set when what a connector needs exists in OpenSimulator but not here yet; said once, as a warning.
+    not_yet: bool,
+}
+
+/// Reads and checks the whole configuration. The plan is there unless the program cannot start at all; the problems are all there
+/// are, errors and warnings, in the order of the configuration's reading.
+pub fn plan(configuration: &Configuration) -> (Option<Plan>, Vec<Problem>) {
+    let mut planner = Planner { configuration, problems: configuration.warnings().to_vec(), not_yet: false };
+    let plan = planner.plan();
+    planner.warn_of_unread_keys();
+    (plan, planner.problems)
+}
+
+impl<'a> Planner<'a> {
+    fn plan(&mut self) -> Option<Plan> {
+        let startup = self.read("Startup", StartupOptions::read);
+        let logging = self.read("Logging", LoggingOptions::read);
+        let admin = self.read("Admin", AdminOptions::read);
+        let monitoring = self.read("Monitoring", MonitoringOptions::read);
+        let network = self.plan_network();
+        let main_port = network.as_ref().map_or(0, |network| network.port);
+        let (connectors, failed) = self.plan_connectors(main_port);
+        Some(Plan {
+            startup: startup?,
+            network: network?,
+            logging: logging?,
+            admin: admin?,
+            admin_port_is_chosen: self.configuration.get("Admin", "Port").is_some(),
+            monitoring: monitoring?,
+            connectors,
+            failed,
+        })
+    }
+
+    fn plan_network(&mut self) -> Option<NetworkOptions> {
+        if self.configuration.section("Network").is_none() {
+            self.report(Problem::error("Section [Network] not found, server can't start; it needs at least a port"));
+            return None;
+        }
+        let network = self.read("Network", |reader| {
+            let network = NetworkOptions::read(reader)?;
+            if network.port == 0 {
+                reader.error("port", "No 'port' entry found in [Network], or it is 0. Server can't start");
+            }
+            if (network.https_main || network.https_listener && !network.https_external) && network.cert_path.is_empty() {
+                reader.error("cert_path", "Path to X509 certificate is missing, server can't start");
+            }
+            if network.https_listener && network.https_port == network.port {
+                reader.error("https_port", format!("HTTP server for port {} already exists; https_port must be another", network.port));
+            }
+            if network.addresses.0.is_empty() {
+                reader.error("BindAddresses", "names no address to listen on, such as 0.0.0.0");
+            }
+            Some(network)
+        });
+        // Options of connectors that [Network] holds for all of them are checked even when no connector reads them.
+        self.read("Network", AuthenticationOptions::read);
+        network
+    }
+
+    fn plan_connectors(&mut self, main_port: u16) -> (Vec<ConnectorPlan>, Vec<String>) {
+        let (entries, problems) = connector_entries(self.configuration);
+        self.problems.extend(problems);
+        let (mut connectors, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let before = self.errors();
+            self.not_yet = false;
+            match self.plan_connector(&entry, main_port) {
+                Some(connector) if self.errors() == before => connectors.push(connector),
+                _ if self.not_yet => {}
+                _ => failed.push(entry.text),
+            }
+        }
+        self.warn_of_shared_paths(&connectors);
+        (connectors, failed)
+    }
+
+    fn plan_connector(&mut self, entry: &ConnectorEntry, main_port: u16) -> Option<ConnectorPlan> {
+        let module = match registry::find_connector(entry) {
+            Ok(module) => module,
+            Err(unknown) => {
+                self.report(entry.problem(unknown_name("IN connector", &entry.text, unknown.nearest)));
+                return None;
+            }
+        };
+        let Build::InConnector(plan) = module.build else {
+            let message = format!("{} does not exist in gridshell yet; the entry is skipped", entry.text);
+            self.report(Problem { severity: Severity::Warning, ..entry.problem(message) });
+            self.not_yet = true;
+            return None;
+        };
+        let section = entry.config_name.clone().unwrap_or_else(|| module.sections[0].to_owned());
+        if self.configuration.section(&section).is_none() {
+            self.report(entry.problem(format!("{} reads the section [{section}], which is not there", entry.text)));
+            return None;
+        }
+        let kind = plan(self, &section);
+        let protection = self.plan_protection(&section);
+        Some(ConnectorPlan {
+            name: entry.friendly_name().to_owned(),
+            text: entry.text.clone(),
+            port: entry.port.filter(|port| *port != 0).unwrap_or(main_port),
+            protection: protection?,
+            kind: kind?,
+        })
+    }
+
+    /// The keys of transport.md section 11.1.
+    fn plan_protection(&mut self, section: &str) -> Option<Arc<ServiceAuthentication>> {
+        let mut reader = Reader::new(self.configuration, section).with_fallback("Network");
+        let options = AuthenticationOptions::read(&mut reader);
+        self.finish(reader);
+        let options = options?;
+        let protection = match options.auth_type.as_str() {
+            "BasicHttpAuthentication" => {
+                ServiceAuthentication::basic(options.allow_scripts, &options.user, options.password.expose())
+            }
+            "None" | "" => ServiceAuthentication::none(options.allow_scripts),
+            other => {
+                let message = format!("{other:?} is taken for None; the other one there is, is BasicHttpAuthentication");
+                self.report(Problem::warning(message).in_section(section).on_key("AuthType"));
+                ServiceAuthentication::none(options.allow_scripts)
+            }
+        };
+        Some(Arc::new(protection))
+    }
+
+    /// Reads options of a section; `None` when something is wrong with them, which is collected.
+    pub fn read<T>(&mut self, section: &str, read: impl FnOnce(&mut Reader<'a>) -> Option<T>) -> Option<T> {
+        let mut reader = Reader::new(self.configuration, section);
+        let options = read(&mut reader);
+        self.finish(reader).then_some(options).flatten()
+    }
+
+    /// The configuration itself, for a reader with fallbacks; to be ended by [`Planner::finish`].
+    pub fn configuration(&self) -> &'a Configuration {
+        self.configuration
+    }
+
+    /// Collects a reader's problems; true when there was none.
+    pub fn finish(&mut self, reader: Reader<'a>) -> bool {
+        match reader.finish() {
+            Ok(()) => true,
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| self.report(problem));
+                false
+            }
+        }
+    }
+
+    /// A mistake in the value of a key.
+    pub fn error(&mut self, section: &str, key: &str, message: String) {
+        let mut reader = Reader::new(self.configuration, section);
+        reader.error(key, message);
+        self.finish(reader);
+    }
+
+    /// The module that an option names; `None` with a problem collected when there is none, or none yet.
+    pub fn module(&mut self, role: Role, section: &str, key: &str, name: &ModuleName) -> Option<&'static Module> {
+        match registry::find(role, name) {
+            Ok(module) if matches!(module.build, Build::NotYet) => {
+                let problem = Problem::warning(format!("{name} does not exist in gridshell yet; what needs it is skipped"));
+                let origin = self.configuration.get(section, key).map(|entry| entry.origin.clone());
+                let problem = problem.in_section(section).on_key(key);
+                self.report(if let Some(origin) = origin { problem.at(origin) } else { problem });
+                self.not_yet = true;
+                None
+            }
+            Ok(module) => Some(module),
+            Err(unknown) => {
+                let what = match role {
+                    Role::InConnector => "IN connector",
+                    Role::Service => "service",
+                    Role::StorageProvider => "storage provider",
+                    Role::AssetLoader => "asset loader",
+                };
+                self.error(section, key, unknown_name(what, &name.to_string(), unknown.nearest));
+                None
+            }
+        }
+    }
+
+    fn report(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    fn errors(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.is_error()).count()
+    }
+
+    /// Two connectors with the same paths on one port: only the first answers (transport.md section 3.1).
+    fn warn_of_shared_paths(&mut self, connectors: &[ConnectorPlan]) {
+        let mut seen: BTreeMap<(u16, &'static str), &str> = BTreeMap::new();
+        for connector in connectors {
+            let path = match connector.kind {
+                ConnectorKind::Asset(_) => "/assets",
+                ConnectorKind::BakedTexture(_) => "/bakes",
+            };
+            if let Some(first) = seen.get(&(connector.port, path)) {
+                self.problems.push(Problem::warning(format!(
+                    "{} answers nothing: on port {}, {path} belongs to {first}, which is listed before it",
+                    connector.text, connector.port
+                )));
+            } else {
+                seen.insert((connector.port, path), &connector.text);
+            }
+        }
+    }
+
+    /// A key that nobody reads does not stop anything, since real files are full of other programs' keys.
+    fn warn_of_unread_keys(&mut self) {
+        for problem in self.configuration.unread() {
+            let section = problem.section.as_deref().unwrap_or_default();
+            if !registry::accepts(section, problem.key.as_deref().unwrap_or_default()) {
+                self.problems.push(problem);
+            }
+        }
+    }
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or(String::new(), |name| format!("; is {name} meant?"))
+}
+
+fn unknown_name(what: &str, text: &str, nearest: Option<&str>) -> String {
+    format!("there is no {what} {text}{}", suggestion(nearest))
+}

@@ -1,0 +1,244 @@
+//! MariaDB and MySQL.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySql};
+
+use super::connection_string::{COMMAND_TIMEOUT, CONNECTION_TIMEOUT, POOL_SIZE};
+use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, pool};
+
+const HOST: &[&str] = &["datasource", "server", "host", "address", "addr", "networkaddress"];
+const PORT: &[&str] = &["port"];
+const DATABASE: &[&str] = &["database", "initialcatalog"];
+const USER: &[&str] = &["userid", "uid", "username", "user"];
+const PASSWORD: &[&str] = &["password", "pwd"];
+const SSL_MODE: &[&str] = &["sslmode"];
+const SSL_CA: &[&str] = &["sslca", "cacertificatefile"];
+const PROTOCOL: &[&str] = &["protocol", "connectionprotocol"];
+
+/// Keys of the original's client library that change nothing here (schema.md section 2.2). The character set is always utf8mb4.
+const WITHOUT_EFFECT: &[&str] = &[
+    "oldguids",
+    "pooling",
+    "minpoolsize",
+    "minimumpoolsize",
+    "connectionlifetime",
+    "characterset",
+    "charset",
+    "allowzerodatetime",
+    "convertzerodatetime",
+    "treattinyasboolean",
+    "useaffectedrows",
+    "allowuservariables",
+    "allowbatch",
+    "compress",
+    "usecompression",
+    "keepalive",
+    "persistsecurityinfo",
+    "connectionreset",
+    "pipename",
+    "allowpublickeyretrieval",
+];
+
+/// A connection string, read.
+pub(super) struct Settings {
+    connect: MySqlConnectOptions,
+    place: String,
+    /// What the operator should know about the string.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Reads a connection string by schema.md section 2.2.
+    pub(super) fn read(string: &ConnectionString) -> Result<Self, DatabaseError> {
+        let host = string.value(HOST).unwrap_or("localhost");
+        let port = string.number(PORT)?.unwrap_or(3306);
+        let database = string.value(DATABASE).ok_or_else(|| missing("Database"))?;
+        let user = string.value(USER).ok_or_else(|| missing("User ID"))?;
+        let mut connect = MySqlConnectOptions::new()
+            .host(host)
+            .port(port)
+            .username(user)
+            .password(string.value(PASSWORD).unwrap_or_default())
+            .database(database)
+            .ssl_mode(ssl_mode(string)?)
+            // Leave the session as the server's administrator set it up, as the original does: its `||`, its engines, and its
+            // time zone, with which date columns are written and compared (schema.md section 4).
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .timezone(None)
+            .disable_statement_logging();
+        if let Some(path) = string.value(SSL_CA) {
+            connect = connect.ssl_ca(path);
+        }
+        let unix = string.value(PROTOCOL).is_some_and(|value| value.eq_ignore_ascii_case("unix")) || host.starts_with('/');
+        if unix {
+            connect = connect.socket(host).ssl_mode(MySqlSslMode::Disabled);
+        }
+        let place = if unix { format!("mysql:{host}/{database}") } else { format!("mysql:{host}:{port}/{database}") };
+        let known = [
+            HOST,
+            PORT,
+            DATABASE,
+            USER,
+            PASSWORD,
+            SSL_MODE,
+            SSL_CA,
+            PROTOCOL,
+            POOL_SIZE,
+            CONNECTION_TIMEOUT,
+            COMMAND_TIMEOUT,
+            WITHOUT_EFFECT,
+        ];
+        Ok(Self { connect, place, warnings: string.unknown_keys(&known) })
+    }
+}
+
+fn missing(key: &str) -> DatabaseError {
+    DatabaseError::Configuration(format!("the connection string has no '{key}'"))
+}
+
+fn ssl_mode(string: &ConnectionString) -> Result<MySqlSslMode, DatabaseError> {
+    let Some(mode) = string.value(SSL_MODE) else { return Ok(MySqlSslMode::Preferred) };
+    match mode.to_ascii_lowercase().as_str() {
+        "none" | "disabled" => Ok(MySqlSslMode::Disabled),
+        "preferred" | "prefered" => Ok(MySqlSslMode::Preferred),
+        "required" => Ok(MySqlSslMode::Required),
+        "verifyca" => Ok(MySqlSslMode::VerifyCa),
+        "verifyfull" => Ok(MySqlSslMode::VerifyIdentity),
+        _ => Err(DatabaseError::Configuration(format!(
+            "SslMode '{mode}' is unknown; use None, Preferred, Required, VerifyCA or VerifyFull"
+        ))),
+    }
+}
+
+/// One database on a MariaDB or MySQL server. Clones share the connections.
+#[derive(Clone)]
+pub struct MySqlDatabase {
+    pool: MySqlPool,
+    connect: MySqlConnectOptions,
+    statement_timeout: Duration,
+    acquire_timeout: Duration,
+    place: String,
+}
+
+impl MySqlDatabase {
+    pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+        // The first connection is opened without the pool, which would repeat a refused one until its time is over and then
+        // not tell why.
+        let mut first = connect(&settings.connect, options.acquire_timeout).await?;
+        let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut first).await?;
+        first.close().await?;
+
+        let set_up = session_statement(&version, options.statement_timeout);
+        let pool = pool::pool_options::<MySql>(options)
+            .after_connect(move |connection, _| {
+                let set_up = AssertSqlSafe(set_up.clone());
+                Box::pin(async move { connection.execute(set_up).await.map(|_| ()) })
+            })
+            .connect_lazy_with(settings.connect.clone());
+        Ok(Self {
+            pool,
+            connect: settings.connect,
+            statement_timeout: options.statement_timeout,
+            acquire_timeout: options.acquire_timeout,
+            place: settings.place,
+        })
+    }
+
+    /// Runs an operation that may be repeated without harm on one of the connections. It is repeated once when its connection
+    /// proves to be dead.
+    ///
+    /// # Errors
+    /// What the operation gives; `Timeout` after the statement time limit; `Sql` when there is no connection.
+    pub async fn run<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    where
+        F: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    {
+        // The server ends a statement itself when its time is over; waiting a little longer here leaves the connection usable.
+        pool::run(&self.pool, self.statement_timeout + Duration::from_secs(2), operation).await
+    }
+
+    /// A connection outside of the pool, for table upgrades: its statements have no time limit.
+    pub(super) async fn connect_for_upgrade(&self) -> Result<MySqlConnection, DatabaseError> {
+        connect(&self.connect, self.acquire_timeout).await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), DatabaseError> {
+        self.run(|connection| Box::pin(connection.ping())).await
+    }
+
+    pub(super) fn pool_state(&self) -> PoolState {
+        pool::pool_state(&self.pool)
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+async fn connect(options: &MySqlConnectOptions, limit: Duration) -> Result<MySqlConnection, DatabaseError> {
+    tokio::time::timeout(limit, options.connect()).await.map_err(|_| DatabaseError::Timeout(limit))?.map_err(DatabaseError::from)
+}
+
+/// What a fresh connection is told. Strict mode is added and nothing removed: without it the server would store `?` for a
+/// character that a column cannot hold (schema.md section 8, 7).
+fn session_statement(version: &str, statement_timeout: Duration) -> String {
+    let time_limit = if version.to_ascii_lowercase().contains("mariadb") {
+        format!("max_statement_time = {}", statement_timeout.as_secs_f64())
+    } else {
+        // Covers SELECT only; MySQL has no limit for others.
+        format!("max_execution_time = {}", statement_timeout.as_millis())
+    };
+    format!("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'), {time_limit}")
+}
+
+impl fmt::Display for MySqlDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+impl fmt::Debug for MySqlDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MySqlDatabase({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Settings {
+        Settings::read(&ConnectionString::parse(text).expect(text)).expect(text)
+    }
+
+    #[test]
+    fn a_shipped_string_is_read() {
+        let settings =
+            read("Data Source=db.example;Port=3307;Database=opensim;User ID=grid;Password='a;b';Old Guids=true;SslMode=None;");
+        assert_eq!(settings.connect.get_host(), "db.example");
+        assert_eq!(settings.connect.get_port(), 3307);
+        assert_eq!(settings.connect.get_username(), "grid");
+        assert_eq!(settings.connect.get_database(), Some("opensim"));
+        assert!(matches!(settings.connect.get_ssl_mode(), MySqlSslMode::Disabled));
+        assert_eq!(settings.place, "mysql:db.example:3307/opensim");
+        assert_eq!(settings.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_path_is_a_unix_socket() {
+        let settings = read("Server=/run/mysqld/mysqld.sock;Protocol=unix;Initial Catalog=a;Uid=b");
+        assert_eq!(settings.connect.get_socket().map(|path| path.as_path()), Some("/run/mysqld/mysqld.sock".as_ref()));
+    }
+
+    #[test]
+    fn time_limits_are_set_in_the_servers_own_words() {
+        let limit = Duration::from_millis(1500);
+        assert!(session_statement("10.11.6-MariaDB-1", limit).ends_with("max_statement_time = 1.5"));
+        assert!(session_statement("8.0.36", limit).ends_with("max_execution_time = 1500"));
+    }
+}

@@ -1,0 +1,86 @@
+//! Connections that are shared: how many, how old, and what happens when one of them turns out to be dead.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::{Connection, Pool};
+
+use super::{DatabaseError, DatabaseOptions, PoolState};
+
+/// A connection that was idle for longer is asked for a sign of life before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+/// How long to wait for that sign.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The pool settings of the dialects that talk to a server.
+pub(super) fn pool_options<DB: sqlx::Database>(options: &DatabaseOptions) -> PoolOptions<DB> {
+    PoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        // A ping for every use would double the round trips. Connections in steady use are known to be alive, and `run` repeats
+        // what fails on a dead one.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRUSTED_IDLE || answers::<DB>(connection).await) })
+        })
+}
+
+pub(super) fn pool_state<DB: sqlx::Database>(pool: &Pool<DB>) -> PoolState {
+    let size = pool.size();
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(size);
+    PoolState { size, idle, in_use: size - idle }
+}
+
+/// Runs an operation that may be repeated without harm: when its connection proves to be dead, once more on a fresh one. The
+/// connection of an operation that takes longer than `limit` is thrown away.
+pub(super) async fn run<DB, T, F>(pool: &Pool<DB>, limit: Duration, operation: F) -> Result<T, DatabaseError>
+where
+    DB: sqlx::Database,
+    F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+{
+    let connection = pool.acquire().await?;
+    match attempt(connection, limit, &operation).await {
+        Err(error) if error.is_connection_lost() => {
+            tracing::debug!(%error, "connection lost; once more on a fresh one");
+            let connection = acquire_living(pool).await?;
+            attempt(connection, limit, &operation).await
+        }
+        result => result,
+    }
+}
+
+async fn attempt<DB, T, F>(mut connection: PoolConnection<DB>, limit: Duration, operation: &F) -> Result<T, DatabaseError>
+where
+    DB: sqlx::Database,
+    F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+{
+    let result = match tokio::time::timeout(limit, operation(&mut connection)).await {
+        Ok(result) => result.map_err(DatabaseError::from),
+        Err(_) => {
+            // The answer may still come, and would be taken for that of the next statement's wait.
+            connection.close_on_drop();
+            return Err(DatabaseError::Timeout(limit));
+        }
+    };
+    if result.as_ref().is_err_and(DatabaseError::is_connection_lost) {
+        connection.close_on_drop();
+    }
+    result
+}
+
+/// A connection that has just answered. After a restart of the server all pooled connections are dead; each is tried once.
+async fn acquire_living<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, DatabaseError> {
+    for _ in 0..pool.options().get_max_connections() {
+        let mut connection = pool.acquire().await?;
+        if answers::<DB>(&mut connection).await {
+            return Ok(connection);
+        }
+        connection.close_on_drop();
+    }
+    Err(DatabaseError::Sql(sqlx::Error::PoolTimedOut))
+}
+
+async fn answers<DB: sqlx::Database>(connection: &mut DB::Connection) -> bool {
+    matches!(tokio::time::timeout(PING_TIMEOUT, connection.ping()).await, Ok(Ok(())))
+}
