@@ -223,13 +223,13 @@ pub struct Unknown {
 }
 
 /// Whether an entry that nobody read is nevertheless no mistake: its section is free-form, or belongs to modules that do not exist
-/// here yet, or the original reads the key.
+/// here yet, or the original reads the key. An empty `key` asks for the section: one of a module that exists but is not loaded.
 pub fn accepts(section: &str, key: &str) -> bool {
     let free = matches!(section, "Const" | "Environment" | "ServiceList") || key.starts_with("Include-");
     let of_the_future = || MODULES.iter().any(|module| matches!(module.build, NotYet) && module.sections.contains(&section));
     let of_today = || options().iter().any(|(known, _)| *known == section);
     let accepted = || ACCEPTED.iter().any(|(known, keys)| *known == section && (keys.is_empty() || keys.contains(&key)));
-    free || accepted() || of_the_future() && !of_today()
+    free || accepted() || of_the_future() && !of_today() || key.is_empty() && of_today()
 }
 
 /// The option structs that are read from a section; the list behind `gridshell options`.

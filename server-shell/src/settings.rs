@@ -104,7 +104,7 @@ options! {
     /// The log.
     pub struct LoggingOptions {
         /// What is logged: a level, and levels of single modules, as in `info,gridshell_services::asset=debug`.
-        "Levels" => pub levels: String = "info";
+        "Levels" => pub levels: String = "info,actix_server=warn";
         /// Console lines as the original prints them (text), or one JSON object a line (json).
         "ConsoleFormat" => pub console_format: LogFormat = LogFormat::Text;
         /// The same for the log file.

@@ -128,7 +128,8 @@ mod tests {
 
         service.store(AGENT, Bytes::from_static(b"\x00\xff")).await.expect("store again");
         assert_eq!(service.get(AGENT).await.expect("get"), Some(Bytes::from_static(b"\x00\xff")));
-        let names: Vec<_> = fs::read_dir(parent(&file)).expect("directory").map(|entry| entry.expect("entry").file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(parent(&file)).expect("directory").map(|entry| entry.expect("entry").file_name()).collect();
         assert_eq!(names, [AGENT.to_string().as_str()], "no temporary file is left");
 
         assert!(service.delete(AGENT).await.expect("delete"));

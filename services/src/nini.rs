@@ -55,10 +55,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Section>, NiniError> {
     let mut current: Option<Section> = None;
     let mut has_root = false;
     for _ in 0..MAX_ELEMENTS {
-        let event = reader.read_event().map_err(|error| NiniError {
-            line: line_at(text, reader.error_position()),
-            message: error.to_string(),
-        })?;
+        let event = reader
+            .read_event()
+            .map_err(|error| NiniError { line: line_at(text, reader.error_position()), message: error.to_string() })?;
         let read = match event {
             Event::Start(element) => {
                 let read = open(&element, depth, has_root, &mut current);

@@ -14,22 +14,29 @@ pub struct ServiceAuthentication {
     pub allow_scripts: bool,
     /// The credentials that `BasicHttpAuthentication` asks for, as `user:password`; `None` asks for none.
     basic: Option<Vec<u8>>,
+    /// That there are no credentials is what the operator wants.
+    public: bool,
 }
 
 impl ServiceAuthentication {
     /// Without credentials: whoever reaches the port is served.
     pub fn none(allow_scripts: bool) -> Self {
-        Self { allow_scripts, basic: None }
+        Self { allow_scripts, basic: None, public: false }
     }
 
     /// With HTTP Basic credentials.
     pub fn basic(allow_scripts: bool, user: &str, password: &str) -> Self {
-        Self { allow_scripts, basic: Some(format!("{user}:{password}").into_bytes()) }
+        Self { allow_scripts, basic: Some(format!("{user}:{password}").into_bytes()), public: false }
     }
 
-    /// True when credentials are asked for.
-    pub fn asks_credentials(&self) -> bool {
-        self.basic.is_some()
+    /// The same, for a connector that is public on purpose.
+    pub fn on_purpose(self) -> Self {
+        Self { public: true, ..self }
+    }
+
+    /// True when anybody is served and the operator has not said that this is meant.
+    pub fn is_open(&self) -> bool {
+        self.basic.is_none() && !self.public
     }
 
     /// The refusal, or `None` when the request may pass. `content_type` is that of the kind of handler (transport.md section 1.3).

@@ -93,13 +93,13 @@ impl Router {
         self.streams.is_empty() && self.variable.is_empty() && self.legacy.is_empty()
     }
 
-    /// Names of the connectors that answer whoever reaches the port, though they are private ones (transport.md section 11.3).
+    /// Names of the private connectors that answer whoever reaches the port (transport.md section 11.3).
     pub fn unprotected(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self
             .streams
             .iter()
             .chain(&self.variable)
-            .filter(|route| route.protection.as_ref().is_some_and(|protection| !protection.asks_credentials()))
+            .filter(|route| route.protection.as_ref().is_some_and(|protection| protection.is_open()))
             .map(|route| route.handler.name())
             .collect();
         names.sort_unstable();

@@ -1,7 +1,6 @@
 //! The texts of `help`, and the help tree of the REST console (shell.md sections 8.2 and 9.1).
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use super::command::Command;
 use super::tree::{Entry, Node};
@@ -85,28 +84,20 @@ pub fn help_tree(tree: &Node) -> String {
 }
 
 fn write_level(xml: &mut String, word: &str, node: &Node) {
-    push(xml, format_args!("<Level Name=\"{}\">", escape_attribute(word)));
+    xml.push_str(&format!("<Level Name=\"{}\">", escape_attribute(word)));
     if let Some(Entry { command, .. }) = &node.entry {
         let shared = if command.shared { "True" } else { "False" };
         let [module, syntax, help, long_help] =
             [&command.category, &command.syntax, &command.help, &command.long_help].map(|text| escape_text(text));
-        push(
-            xml,
-            format_args!(
-                "<Command><Module>{module}</Module><Shared>{shared}</Shared><HelpText>{syntax}</HelpText>\
+        xml.push_str(&format!(
+            "<Command><Module>{module}</Module><Shared>{shared}</Shared><HelpText>{syntax}</HelpText>\
                  <LongHelp>{help}</LongHelp><Description>{long_help}</Description></Command>"
-            ),
-        );
+        ));
     }
     for (word, child) in &node.children {
         write_level(xml, word, child);
     }
     xml.push_str("</Level>");
-}
-
-fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = xml.write_fmt(text);
 }
 
 #[cfg(test)]

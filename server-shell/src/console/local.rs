@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Zoned;
@@ -26,6 +27,9 @@ use super::command::Commands;
 use super::history::{HistoryFile, HistoryOptions};
 use super::printer::{Colours, Printer, write_stdout};
 use super::terminal::{Input, Level, MAX_INPUT_BYTES, Prompt, Terminal};
+
+/// The editor draws lines above the prompt in its own time and does not tell when it is done; this is plenty.
+const DRAWING_TIME: Duration = Duration::from_millis(50);
 
 /// Ends the mode in which a terminal marks what is pasted.
 const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
@@ -119,14 +123,21 @@ impl Terminal for LocalTerminal {
     }
 
     fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = tcsetattr(io::stdin(), SetArg::TCSANOW, &found) {
             self.printer.line(Level::Warn, &format!("[CONSOLE]: cannot reset the terminal: {error}"));
         }
-        if self.reading.load(Ordering::SeqCst) {
-            self.printer.line(Level::Plain, BRACKETED_PASTE_OFF);
-        }
+        // What was printed before still goes above the prompt.
+        let (closed, reading) = (self.closed.clone(), self.reading.load(Ordering::SeqCst));
+        self.printer.then(move || {
+            if reading {
+                thread::sleep(DRAWING_TIME);
+            }
+            closed.store(true, Ordering::SeqCst);
+            if reading {
+                write_stdout(&format!("{BRACKETED_PASTE_OFF}\n"));
+            }
+        });
     }
 
     async fn flush(&self) {
@@ -213,9 +224,9 @@ impl Reader {
         for _ in 0..MAX_ENDS_IN_A_ROW {
             match self.editor.readline_with_initial(prompt, (start, "")) {
                 Ok(text) => {
-                    let mut lines = text.split('\n').map(str::to_owned);
+                    let mut lines = text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned);
                     let first = lines.next().unwrap_or_default();
-                    self.pasted.extend(lines.filter(|line| !line.trim().is_empty()));
+                    self.pasted.extend(lines);
                     return Input::Line(first);
                 }
                 Err(ReadlineError::Interrupted) => return Input::Interrupted,

@@ -24,15 +24,15 @@ mod xml;
 use std::io;
 use std::sync::Arc;
 
-pub use command::{Command, CommandHandler, CommandResult, Commands};
 pub use history::HistoryOptions;
-pub use output::{Output, Question};
-pub use rest::{RestAnswer, RestConsole, RestOptions, RestReply, RestTimes};
+pub use rest::{RestConsole, RestOptions, RestReply, RestTimes};
 pub use shell::{ConfigSection, HttpDirection, LogLevel, Shell, Statistic};
 pub use terminal::Level;
 
 use basic::BasicTerminal;
+use command::Commands;
 use local::LocalTerminal;
+use output::Output;
 use printer::{Colours, Printer, write_stdout};
 use terminal::{Input, Prompt, Terminal};
 
@@ -172,6 +172,8 @@ impl ConsoleHandle {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::command::{Command, CommandHandler, CommandResult};
+    use super::output::Question;
     use super::testing::Recorder;
     use super::*;
     use crate::console::shell::testing::FakeShell;

@@ -34,7 +34,7 @@ enum Item {
     Prompt(String),
     /// A line was read after the prompt; true when the terminal has shown it and its line end.
     Answered(bool),
-    Flush(oneshot::Sender<()>),
+    Then(Box<dyn FnOnce() + Send>),
 }
 
 /// Prints through a thread. Dropping it ends the thread after what is queued.
@@ -78,10 +78,20 @@ impl Printer {
         self.put(Item::Answered(echoed));
     }
 
+    /// Does something on the thread once everything that was queued is written. False when it will not be done, because the
+    /// terminal is stuck.
+    pub fn then(&self, action: impl FnOnce() + Send + 'static) -> bool {
+        self.put(Item::Then(Box::new(action)))
+    }
+
     /// Waits until everything that was queued is written, at most a second.
     pub async fn flush(&self) {
         let (done, written) = oneshot::channel();
-        if self.put(Item::Flush(done)) {
+        let tell = move || {
+            // Nobody may wait any more.
+            let _ = done.send(());
+        };
+        if self.then(tell) {
             // A terminal that is paused for good must not hold up the end of the program.
             let _ = tokio::time::timeout(FLUSH_TIME, written).await;
         }
@@ -112,8 +122,7 @@ fn write_items(items: &Receiver<Item>, colours: Colours, mut write: impl FnMut(&
                 after_prompt = true;
             }
             Item::Answered(echoed) => after_prompt &= !echoed,
-            // Nobody waits any more: nothing to tell.
-            Item::Flush(done) => drop(done.send(())),
+            Item::Then(action) => action(),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The asset connector and the asset service on a database.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -23,8 +22,6 @@ pub struct AssetConnectorPlan {
 
 /// An asset service.
 pub struct AssetServicePlan {
-    /// What makes two plans the same instance: the section that they read.
-    section: String,
     database: DatabasePlan,
     /// The control file of the default assets.
     default_assets: Option<String>,
@@ -61,13 +58,13 @@ pub fn plan_asset_service(planner: &mut Planner<'_>, section: &str) -> Option<As
         planner.module(Role::AssetLoader, section, "DefaultAssetLoader", &loader)?;
         default_assets = Some(options.loader_file);
     }
-    Some(AssetServicePlan { section: section.to_owned(), database: database?, default_assets })
+    Some(AssetServicePlan { database: database?, default_assets })
 }
 
-/// The asset services that exist, by the section that they read.
+/// The asset services that exist. Connectors over the same database share one, since a cache must hear of every deletion.
 #[derive(Default)]
 pub struct AssetServices {
-    by_section: HashMap<String, SharedAssets>,
+    by_database: Vec<(DatabasePlan, SharedAssets)>,
 }
 
 /// An asset service and the cache that all its users share.
@@ -94,7 +91,7 @@ impl AssetServices {
     }
 
     async fn get_or_build(&mut self, plan: &AssetConnectorPlan, databases: &mut Databases) -> Result<SharedAssets> {
-        if let Some(assets) = self.by_section.get(&plan.service.section) {
+        if let Some((_, assets)) = self.by_database.iter().find(|(database, _)| *database == plan.service.database) {
             return Ok(assets.clone());
         }
         let database = databases.open(&plan.service.database).await?;
@@ -103,12 +100,12 @@ impl AssetServices {
             load_default_assets(&service, file.as_ref()).await.context("could not load the default assets")?;
         }
         let assets = SharedAssets { service: Arc::new(service), cache: AssetCache::new(plan.cache_bytes) };
-        self.by_section.insert(plan.service.section.clone(), assets.clone());
+        self.by_database.push((plan.service.database.clone(), assets.clone()));
         Ok(assets)
     }
 
     /// All of them, for the console.
     pub fn into_all(self) -> Vec<SharedAssets> {
-        self.by_section.into_values().collect()
+        self.by_database.into_iter().map(|(_, assets)| assets).collect()
     }
 }

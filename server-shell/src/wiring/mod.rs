@@ -1,8 +1,8 @@
 //! From the .ini to running connectors, in two steps.
 //!
 //! *Planning* ([`plan`]) reads and checks every option, resolves every name, and opens nothing: `gridshell check` is this step alone.
-//! *Building* ([`build`]) opens databases and constructs services and connectors by what was planned. Services with the same module
-//! and section are one instance, databases with the same connection string are one pool.
+//! *Building* ([`build`]) opens databases and constructs services and connectors by what was planned. Databases with the
+//! same connection string are one pool, asset services on the same database one instance.
 
 mod asset;
 mod baked_texture;

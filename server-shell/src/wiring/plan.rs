@@ -183,6 +183,9 @@ impl<'a> Planner<'a> {
                 ServiceAuthentication::none(options.allow_scripts)
             }
         };
+        // A public copy of a private connector says so in its own section (transport.md section 11.1).
+        let public = self.configuration.get(section, "AuthType").is_some_and(|entry| entry.value == "None");
+        let protection = if public { protection.on_purpose() } else { protection };
         Some(Arc::new(protection))
     }
 

@@ -131,6 +131,7 @@ async fn read_list(file: &Path) -> Option<Vec<Section>> {
 fn read_entry(section: &Section, set_file: &Path) -> std::result::Result<Entry, String> {
     let id = match section.value("assetID") {
         Some(text) => parse_uuid(text).ok_or_else(|| format!("assetID '{text}' is no UUID"))?,
+        // As in the original: a new asset at each start, which nothing can refer to.
         None => Uuid::new_v4(),
     };
     let asset_type = match section.value("assetType") {
@@ -176,8 +177,8 @@ async fn load_batch(service: &SqlAssetService, batch: &[Entry], summary: &mut Lo
             changed.push(asset(entry, data));
         }
     }
-    let mut writes = futures_util::stream::iter(changed.into_iter().map(|asset| service.replace(asset)))
-        .buffer_unordered(CONCURRENT_WRITES);
+    let mut writes =
+        futures_util::stream::iter(changed.into_iter().map(|asset| service.replace(asset))).buffer_unordered(CONCURRENT_WRITES);
     while let Some(written) = writes.next().await {
         match written {
             Ok(()) => summary.written += 1,

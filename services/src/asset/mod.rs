@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 pub use loader::{LoadSummary, load_default_assets};
 
-use crate::database::migrations::{self, Schema, Store};
-use crate::database::{Database, DatabaseError};
+use crate::database::migrations::{self, Store};
+use crate::database::{self, Database};
 
 /// Names and descriptions are cut at this many UTF-16 units (schema.md section 4).
 const MAX_TEXT_UNITS: usize = 64;
@@ -26,11 +26,7 @@ const MAX_TEXT_UNITS: usize = 64;
 const MAX_CREATOR_CHARS: usize = 128;
 
 /// The tables and versions of the asset store.
-pub static STORE: Store = Store { name: "AssetStore", sqlite: SQLITE, mysql: MYSQL, postgres: POSTGRES };
-
-const SQLITE: Schema = sqlite::SCHEMA;
-const MYSQL: Schema = mysql::SCHEMA;
-const POSTGRES: Schema = postgres::SCHEMA;
+pub static STORE: Store = Store { name: "AssetStore", sqlite: sqlite::SCHEMA, mysql: mysql::SCHEMA, postgres: postgres::SCHEMA };
 
 /// The local asset service: one row per asset in an SQL database, OpenSimulator's own table.
 #[derive(Clone, Debug)]
@@ -43,7 +39,7 @@ impl SqlAssetService {
     ///
     /// # Errors
     /// When the database fails or its table `assets` cannot be worked with.
-    pub async fn open(database: Database) -> std::result::Result<Self, DatabaseError> {
+    pub async fn open(database: Database) -> database::Result<Self> {
         let columns = migrations::prepare(&database, &STORE).await?;
         let table: Arc<dyn AssetTable> = match database {
             Database::Sqlite(database) => Arc::new(sqlite::Assets::new(database)),
@@ -124,17 +120,17 @@ impl AssetService for SqlAssetService {
 /// The statements on the table, in one dialect.
 #[async_trait]
 trait AssetTable: Send + Sync + std::fmt::Debug {
-    async fn get(&self, id: Uuid) -> std::result::Result<Option<Asset>, DatabaseError>;
-    async fn metadata(&self, id: Uuid) -> std::result::Result<Option<AssetMetadata>, DatabaseError>;
-    async fn data(&self, id: Uuid) -> std::result::Result<Option<Bytes>, DatabaseError>;
+    async fn get(&self, id: Uuid) -> database::Result<Option<Asset>>;
+    async fn metadata(&self, id: Uuid) -> database::Result<Option<AssetMetadata>>;
+    async fn data(&self, id: Uuid) -> database::Result<Option<Bytes>>;
     /// Those of these ids that exist. One query.
-    async fn existing(&self, ids: &[Uuid]) -> std::result::Result<HashSet<Uuid>, DatabaseError>;
-    async fn contents(&self, ids: &[Uuid]) -> std::result::Result<HashMap<Uuid, Bytes>, DatabaseError>;
+    async fn existing(&self, ids: &[Uuid]) -> database::Result<HashSet<Uuid>>;
+    async fn contents(&self, ids: &[Uuid]) -> database::Result<HashMap<Uuid, Bytes>>;
     /// Adds the row, unless there is one of this id.
-    async fn insert(&self, row: Arc<AssetRow>) -> std::result::Result<(), DatabaseError>;
+    async fn insert(&self, row: Arc<AssetRow>) -> database::Result<()>;
     /// Adds the row, or overwrites the one of this id.
-    async fn replace(&self, row: Arc<AssetRow>) -> std::result::Result<(), DatabaseError>;
-    async fn delete(&self, id: Uuid) -> std::result::Result<(), DatabaseError>;
+    async fn replace(&self, row: Arc<AssetRow>) -> database::Result<()>;
+    async fn delete(&self, id: Uuid) -> database::Result<()>;
 }
 
 /// A row as it is written.
@@ -160,7 +156,9 @@ impl AssetRow {
         let data = data.ok_or_else(|| ServiceError::refused(format!("asset {id} has no data")))?;
         let creator = metadata.creator.unwrap_or_default();
         if creator.chars().count() > MAX_CREATOR_CHARS {
-            return Err(ServiceError::refused(format!("the creator of asset {id} is longer than {MAX_CREATOR_CHARS} characters")));
+            return Err(ServiceError::refused(format!(
+                "the creator of asset {id} is longer than {MAX_CREATOR_CHARS} characters"
+            )));
         }
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {

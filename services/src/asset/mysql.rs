@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{AssetRow, AssetTable, ReadRow};
 use crate::database::migrations::{Column, Schema, Table};
-use crate::database::{DatabaseError, MySqlDatabase};
+use crate::database::{DatabaseError, MySqlDatabase, Result};
 
 pub(super) const SCHEMA: Schema = Schema {
     version: 10,
@@ -51,8 +51,7 @@ pub(super) const SCHEMA: Schema = Schema {
     steps: &[],
 };
 
-const GET: &str =
-    "SELECT name, description, assetType, local, temporary, asset_flags, CreatorID, data FROM assets WHERE id = ?";
+const GET: &str = "SELECT name, description, assetType, local, temporary, asset_flags, CreatorID, data FROM assets WHERE id = ?";
 const METADATA: &str = "SELECT name, description, assetType, local, temporary, asset_flags, CreatorID FROM assets WHERE id = ?";
 const DATA: &str = "SELECT data FROM assets WHERE id = ?";
 const EXISTING: &str = "SELECT id FROM assets WHERE id IN ";
@@ -76,7 +75,7 @@ impl Assets {
         Self { database }
     }
 
-    async fn write(&self, sql: &'static str, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn write(&self, sql: &'static str, row: Arc<AssetRow>) -> Result<()> {
         let size = row.data.len();
         let written = self
             .database
@@ -108,12 +107,14 @@ impl Assets {
     }
 
     /// A server cuts the connection when a statement is longer than it takes. Says so when that is why.
-    async fn too_large(&self, size: usize) -> Result<Option<DatabaseError>, DatabaseError> {
+    async fn too_large(&self, size: usize) -> Result<Option<DatabaseError>> {
+        /// More than the other columns and the packet itself need.
+        const OVERHEAD: u64 = 4096;
         let limit: u64 = self
             .database
             .run(|connection| Box::pin(query_scalar("SELECT CAST(@@max_allowed_packet AS UNSIGNED)").fetch_one(connection)))
             .await?;
-        Ok((size as u64 >= limit).then(|| {
+        Ok((size as u64 + OVERHEAD > limit).then(|| {
             DatabaseError::Refused(format!(
                 "{size} bytes are more than the server takes; raise its max_allowed_packet, which is {limit}"
             ))
@@ -159,18 +160,19 @@ fn read_id(row: &MySqlRow) -> Result<Option<Uuid>, sqlx::Error> {
 
 #[async_trait]
 impl AssetTable for Assets {
-    async fn get(&self, id: Uuid) -> Result<Option<Asset>, DatabaseError> {
+    async fn get(&self, id: Uuid) -> Result<Option<Asset>> {
         self.database
             .run(move |connection| {
                 Box::pin(async move {
                     let row = query(GET).bind(id.to_string()).fetch_optional(connection).await?;
-                    row.map(|row| Ok(Asset { metadata: read_row(&row)?.metadata(id), data: Some(read_data(&row, 7)?) })).transpose()
+                    row.map(|row| Ok(Asset { metadata: read_row(&row)?.metadata(id), data: Some(read_data(&row, 7)?) }))
+                        .transpose()
                 })
             })
             .await
     }
 
-    async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>, DatabaseError> {
+    async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>> {
         self.database
             .run(move |connection| {
                 Box::pin(async move {
@@ -181,7 +183,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn data(&self, id: Uuid) -> Result<Option<Bytes>, DatabaseError> {
+    async fn data(&self, id: Uuid) -> Result<Option<Bytes>> {
         self.database
             .run(move |connection| {
                 Box::pin(async move {
@@ -192,7 +194,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn existing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, DatabaseError> {
+    async fn existing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
         let ids: Arc<[Uuid]> = ids.into();
         self.database
             .run(move |connection| {
@@ -205,7 +207,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn contents(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Bytes>, DatabaseError> {
+    async fn contents(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Bytes>> {
         let ids: Arc<[Uuid]> = ids.into();
         self.database
             .run(move |connection| {
@@ -223,7 +225,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn insert(&self, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn insert(&self, row: Arc<AssetRow>) -> Result<()> {
         match self.write(INSERT, row).await {
             // Somebody was first, perhaps we ourselves on a connection that was lost before the answer.
             Err(error) if error.is_unique_violation() => Ok(()),
@@ -231,11 +233,11 @@ impl AssetTable for Assets {
         }
     }
 
-    async fn replace(&self, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn replace(&self, row: Arc<AssetRow>) -> Result<()> {
         self.write(REPLACE, row).await
     }
 
-    async fn delete(&self, id: Uuid) -> Result<(), DatabaseError> {
+    async fn delete(&self, id: Uuid) -> Result<()> {
         self.database
             .run(move |connection| {
                 Box::pin(async move { query(DELETE).bind(id.to_string()).execute(connection).await.map(|_| ()) })

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{AssetRow, AssetTable, ReadRow};
 use crate::database::migrations::{Column, RealColumn, Repair, Schema, Step, Table, find};
-use crate::database::{DatabaseError, PostgresDatabase};
+use crate::database::{DatabaseError, PostgresDatabase, Result};
 
 pub(super) const SCHEMA: Schema = Schema {
     version: 9,
@@ -74,10 +74,7 @@ pub(super) const SCHEMA: Schema = Schema {
             ],
         },
         Step { version: 5, statements: &["DELETE FROM assets WHERE id::text = 'dc4b9f0b-d008-45c6-96a4-01dd947ac621'"] },
-        Step {
-            version: 6,
-            statements: &["ALTER TABLE assets ADD COLUMN IF NOT EXISTS asset_flags integer NOT NULL DEFAULT 0"],
-        },
+        Step { version: 6, statements: &["ALTER TABLE assets ADD COLUMN IF NOT EXISTS asset_flags integer NOT NULL DEFAULT 0"] },
         Step {
             version: 7,
             statements: &["ALTER TABLE assets ADD COLUMN IF NOT EXISTS creatorid varchar(36) NOT NULL DEFAULT ''"],
@@ -136,7 +133,7 @@ pub(super) struct Assets {
 
 impl Assets {
     /// `columns` are the real columns of the tables of the store.
-    pub(super) fn new(database: PostgresDatabase, columns: &[Vec<RealColumn>]) -> Result<Self, DatabaseError> {
+    pub(super) fn new(database: PostgresDatabase, columns: &[Vec<RealColumn>]) -> Result<Self> {
         let id = columns.first().and_then(|columns| find(columns, "id"));
         let id_type = match id.map(|column| column.column_type.as_str()) {
             Some("uuid") => IdType::Uuid,
@@ -151,7 +148,7 @@ impl Assets {
         Ok(Self { database, id_type })
     }
 
-    async fn write(&self, sql: &'static str, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn write(&self, sql: &'static str, row: Arc<AssetRow>) -> Result<()> {
         let id_type = self.id_type;
         self.database
             .run(move |connection| {
@@ -200,19 +197,20 @@ fn read_id(row: &PgRow) -> Result<Option<Uuid>, sqlx::Error> {
 
 #[async_trait]
 impl AssetTable for Assets {
-    async fn get(&self, id: Uuid) -> Result<Option<Asset>, DatabaseError> {
+    async fn get(&self, id: Uuid) -> Result<Option<Asset>> {
         let id_type = self.id_type;
         self.database
             .run(move |connection| {
                 Box::pin(async move {
                     let row = id_type.bind(query(GET), id).fetch_optional(connection).await?;
-                    row.map(|row| Ok(Asset { metadata: read_row(&row)?.metadata(id), data: Some(read_data(&row, 7)?) })).transpose()
+                    row.map(|row| Ok(Asset { metadata: read_row(&row)?.metadata(id), data: Some(read_data(&row, 7)?) }))
+                        .transpose()
                 })
             })
             .await
     }
 
-    async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>, DatabaseError> {
+    async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>> {
         let id_type = self.id_type;
         self.database
             .run(move |connection| {
@@ -224,7 +222,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn data(&self, id: Uuid) -> Result<Option<Bytes>, DatabaseError> {
+    async fn data(&self, id: Uuid) -> Result<Option<Bytes>> {
         let id_type = self.id_type;
         self.database
             .run(move |connection| {
@@ -236,7 +234,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn existing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, DatabaseError> {
+    async fn existing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
         let id_type = self.id_type;
         let ids: Arc<[Uuid]> = ids.into();
         self.database
@@ -250,7 +248,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn contents(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Bytes>, DatabaseError> {
+    async fn contents(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Bytes>> {
         let id_type = self.id_type;
         let ids: Arc<[Uuid]> = ids.into();
         self.database
@@ -269,20 +267,18 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn insert(&self, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn insert(&self, row: Arc<AssetRow>) -> Result<()> {
         self.write(INSERT, row).await
     }
 
-    async fn replace(&self, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn replace(&self, row: Arc<AssetRow>) -> Result<()> {
         self.write(REPLACE, row).await
     }
 
-    async fn delete(&self, id: Uuid) -> Result<(), DatabaseError> {
+    async fn delete(&self, id: Uuid) -> Result<()> {
         let id_type = self.id_type;
         self.database
-            .run(move |connection| {
-                Box::pin(async move { id_type.bind(query(DELETE), id).execute(connection).await.map(|_| ()) })
-            })
+            .run(move |connection| Box::pin(async move { id_type.bind(query(DELETE), id).execute(connection).await.map(|_| ()) }))
             .await
     }
 }

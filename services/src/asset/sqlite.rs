@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{AssetRow, AssetTable, ReadRow};
 use crate::database::migrations::{Column, Schema, Table};
-use crate::database::{DatabaseError, SqliteDatabase};
+use crate::database::{Result, SqliteDatabase};
 
 pub(super) const SCHEMA: Schema = Schema {
     version: 6,
@@ -71,7 +71,7 @@ impl Assets {
         Self { database }
     }
 
-    async fn write(&self, sql: &'static str, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn write(&self, sql: &'static str, row: Arc<AssetRow>) -> Result<()> {
         self.database
             .write(move |connection| {
                 Box::pin(async move {
@@ -119,7 +119,7 @@ fn json(ids: &[Uuid]) -> String {
 
 #[async_trait]
 impl AssetTable for Assets {
-    async fn get(&self, id: Uuid) -> Result<Option<Asset>, DatabaseError> {
+    async fn get(&self, id: Uuid) -> Result<Option<Asset>> {
         self.database
             .read(move |connection| {
                 Box::pin(async move {
@@ -134,7 +134,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>, DatabaseError> {
+    async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>> {
         self.database
             .read(move |connection| {
                 Box::pin(async move {
@@ -145,7 +145,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn data(&self, id: Uuid) -> Result<Option<Bytes>, DatabaseError> {
+    async fn data(&self, id: Uuid) -> Result<Option<Bytes>> {
         self.database
             .read(move |connection| {
                 Box::pin(async move {
@@ -157,7 +157,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn existing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, DatabaseError> {
+    async fn existing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
         let ids = json(ids);
         self.database
             .read(move |connection| {
@@ -170,7 +170,7 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn contents(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Bytes>, DatabaseError> {
+    async fn contents(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Bytes>> {
         let ids = json(ids);
         self.database
             .read(move |connection| {
@@ -183,15 +183,15 @@ impl AssetTable for Assets {
             .await
     }
 
-    async fn insert(&self, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn insert(&self, row: Arc<AssetRow>) -> Result<()> {
         self.write(INSERT, row).await
     }
 
-    async fn replace(&self, row: Arc<AssetRow>) -> Result<(), DatabaseError> {
+    async fn replace(&self, row: Arc<AssetRow>) -> Result<()> {
         self.write(REPLACE, row).await
     }
 
-    async fn delete(&self, id: Uuid) -> Result<(), DatabaseError> {
+    async fn delete(&self, id: Uuid) -> Result<()> {
         self.database
             .write(move |connection| {
                 Box::pin(async move {

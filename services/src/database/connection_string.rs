@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{DatabaseError, DatabaseOptions};
+use super::{DatabaseError, DatabaseOptions, Result};
 
 /// Longer strings are no connection strings.
 const MAX_LENGTH: usize = 64 * 1024;
@@ -33,7 +33,7 @@ impl ConnectionString {
     /// # Errors
     /// `Configuration` for a part without `=`, a quote that is not closed, or text after a closing quote. The message names the
     /// part by its number only, since its text may be a piece of a password.
-    pub fn parse(text: &str) -> Result<Self, DatabaseError> {
+    pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_LENGTH {
             return Err(DatabaseError::Configuration(format!("the connection string is longer than {MAX_LENGTH} bytes")));
         }
@@ -66,7 +66,7 @@ impl ConnectionString {
     }
 
     /// The value as a whole number.
-    pub(super) fn number<T: std::str::FromStr>(&self, names: &[&str]) -> Result<Option<T>, DatabaseError> {
+    pub(super) fn number<T: std::str::FromStr>(&self, names: &[&str]) -> Result<Option<T>> {
         let Some(value) = self.value(names) else { return Ok(None) };
         let number = value.parse().map_err(|_| {
             DatabaseError::Configuration(format!("'{}' in the connection string must be a whole number in range", names[0]))
@@ -89,7 +89,7 @@ impl ConnectionString {
     }
 
     /// `options` with what the string itself says about pools and time limits; the string wins (schema.md section 2).
-    pub(super) fn options(&self, options: &DatabaseOptions) -> Result<DatabaseOptions, DatabaseError> {
+    pub(super) fn options(&self, options: &DatabaseOptions) -> Result<DatabaseOptions> {
         let mut options = options.clone();
         if let Some(size) = self.number::<u32>(POOL_SIZE)? {
             options.max_connections = size.clamp(1, 10_000);
@@ -123,7 +123,7 @@ fn plain(key: &str) -> String {
 }
 
 /// The value at the start of `text` and what follows it.
-fn read_value(text: &str, part: usize) -> Result<(String, &str), DatabaseError> {
+fn read_value(text: &str, part: usize) -> Result<(String, &str)> {
     let Some(quote) = text.chars().next().filter(|c| matches!(c, '\'' | '"')) else {
         let end = text.find(';').unwrap_or(text.len());
         return Ok((text[..end].trim_end().to_owned(), &text[end..]));

@@ -9,6 +9,9 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
+/// The result of working with a database.
+pub type Result<T, E = DatabaseError> = std::result::Result<T, E>;
+
 /// A fault of a database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -212,6 +215,9 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         }
         let error = DatabaseError::Closed.during("storing asset 1");
-        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unavailable, "storing asset 1: the database has been closed"));
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Unavailable, "storing asset 1: the database has been closed")
+        );
     }
 }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use connection_string::ConnectionString;
-pub use error::DatabaseError;
+pub use error::{DatabaseError, Result};
 pub use mysql::MySqlDatabase;
 pub use postgres::PostgresDatabase;
 pub use sqlite::SqliteDatabase;
@@ -41,7 +41,7 @@ impl Backend {
     ///
     /// # Errors
     /// `Configuration` for any other value.
-    pub fn from_provider(provider: &str) -> Result<Self, DatabaseError> {
+    pub fn from_provider(provider: &str) -> Result<Self> {
         // The class only chooses among the data classes of one file, and one provider serves all services.
         let file = provider.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
         let name = file.strip_suffix(".dll").unwrap_or(&file);
@@ -110,7 +110,7 @@ impl Database {
     ///
     /// # Errors
     /// `Configuration` when it cannot be used.
-    pub fn check(backend: Backend, connection_string: &str, options: &DatabaseOptions) -> Result<Vec<String>, DatabaseError> {
+    pub fn check(backend: Backend, connection_string: &str, options: &DatabaseOptions) -> Result<Vec<String>> {
         let string = ConnectionString::parse(connection_string)?;
         string.options(options)?;
         match backend {
@@ -125,7 +125,7 @@ impl Database {
     ///
     /// # Errors
     /// `Configuration` when the connection string cannot be used, `Sql` or `Timeout` when the database cannot be reached.
-    pub async fn open(backend: Backend, connection_string: &str, options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+    pub async fn open(backend: Backend, connection_string: &str, options: &DatabaseOptions) -> Result<Self> {
         let string = ConnectionString::parse(connection_string)?;
         let options = string.options(options)?;
         match backend {
@@ -160,7 +160,7 @@ impl Database {
     ///
     /// # Errors
     /// When it gives none within the time limits.
-    pub async fn ping(&self) -> Result<(), DatabaseError> {
+    pub async fn ping(&self) -> Result<()> {
         match self {
             Self::Sqlite(database) => database.ping().await,
             Self::MySql(database) => database.ping().await,

@@ -8,7 +8,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlSslMode}
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, MySql};
 
 use super::connection_string::{COMMAND_TIMEOUT, CONNECTION_TIMEOUT, POOL_SIZE};
-use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, pool};
+use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, Result, pool};
 
 const HOST: &[&str] = &["datasource", "server", "host", "address", "addr", "networkaddress"];
 const PORT: &[&str] = &["port"];
@@ -53,7 +53,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Reads a connection string by schema.md section 2.2.
-    pub(super) fn read(string: &ConnectionString) -> Result<Self, DatabaseError> {
+    pub(super) fn read(string: &ConnectionString) -> Result<Self> {
         let host = string.value(HOST).unwrap_or("localhost");
         let port = string.number(PORT)?.unwrap_or(3306);
         let database = string.value(DATABASE).ok_or_else(|| missing("Database"))?;
@@ -101,7 +101,7 @@ fn missing(key: &str) -> DatabaseError {
     DatabaseError::Configuration(format!("the connection string has no '{key}'"))
 }
 
-fn ssl_mode(string: &ConnectionString) -> Result<MySqlSslMode, DatabaseError> {
+fn ssl_mode(string: &ConnectionString) -> Result<MySqlSslMode> {
     let Some(mode) = string.value(SSL_MODE) else { return Ok(MySqlSslMode::Preferred) };
     match mode.to_ascii_lowercase().as_str() {
         "none" | "disabled" => Ok(MySqlSslMode::Disabled),
@@ -126,7 +126,7 @@ pub struct MySqlDatabase {
 }
 
 impl MySqlDatabase {
-    pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+    pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self> {
         // The first connection is opened without the pool, which would repeat a refused one until its time is over and then
         // not tell why.
         let mut first = connect(&settings.connect, options.acquire_timeout).await?;
@@ -154,7 +154,7 @@ impl MySqlDatabase {
     ///
     /// # Errors
     /// What the operation gives; `Timeout` after the statement time limit; `Sql` when there is no connection.
-    pub async fn run<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    pub async fn run<T, F>(&self, operation: F) -> Result<T>
     where
         F: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     {
@@ -163,11 +163,11 @@ impl MySqlDatabase {
     }
 
     /// A connection outside of the pool, for table upgrades: its statements have no time limit.
-    pub(super) async fn connect_for_upgrade(&self) -> Result<MySqlConnection, DatabaseError> {
+    pub(super) async fn connect_for_upgrade(&self) -> Result<MySqlConnection> {
         connect(&self.connect, self.acquire_timeout).await
     }
 
-    pub(super) async fn ping(&self) -> Result<(), DatabaseError> {
+    pub(super) async fn ping(&self) -> Result<()> {
         self.run(|connection| Box::pin(connection.ping())).await
     }
 
@@ -180,7 +180,7 @@ impl MySqlDatabase {
     }
 }
 
-async fn connect(options: &MySqlConnectOptions, limit: Duration) -> Result<MySqlConnection, DatabaseError> {
+async fn connect(options: &MySqlConnectOptions, limit: Duration) -> Result<MySqlConnection> {
     tokio::time::timeout(limit, options.connect()).await.map_err(|_| DatabaseError::Timeout(limit))?.map_err(DatabaseError::from)
 }
 

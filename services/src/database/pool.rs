@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Connection, Pool};
 
-use super::{DatabaseError, DatabaseOptions, PoolState};
+use super::{DatabaseError, DatabaseOptions, PoolState, Result};
 
 /// A connection that was idle for longer is asked for a sign of life before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ pub(super) fn pool_state<DB: sqlx::Database>(pool: &Pool<DB>) -> PoolState {
 
 /// Runs an operation that may be repeated without harm: when its connection proves to be dead, once more on a fresh one. The
 /// connection of an operation that takes longer than `limit` is thrown away.
-pub(super) async fn run<DB, T, F>(pool: &Pool<DB>, limit: Duration, operation: F) -> Result<T, DatabaseError>
+pub(super) async fn run<DB, T, F>(pool: &Pool<DB>, limit: Duration, operation: F) -> Result<T>
 where
     DB: sqlx::Database,
     F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
@@ -50,7 +50,7 @@ where
     }
 }
 
-async fn attempt<DB, T, F>(mut connection: PoolConnection<DB>, limit: Duration, operation: &F) -> Result<T, DatabaseError>
+async fn attempt<DB, T, F>(mut connection: PoolConnection<DB>, limit: Duration, operation: &F) -> Result<T>
 where
     DB: sqlx::Database,
     F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
@@ -70,7 +70,7 @@ where
 }
 
 /// A connection that has just answered. After a restart of the server all pooled connections are dead; each is tried once.
-async fn acquire_living<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>, DatabaseError> {
+async fn acquire_living<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>> {
     for _ in 0..pool.options().get_max_connections() {
         let mut connection = pool.acquire().await?;
         if answers::<DB>(&mut connection).await {

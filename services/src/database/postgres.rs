@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::connection_string::{COMMAND_TIMEOUT, CONNECTION_TIMEOUT, POOL_SIZE};
-use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, pool};
+use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, Result, pool};
 
 const HOST: &[&str] = &["server", "host"];
 const PORT: &[&str] = &["port"];
@@ -47,7 +47,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Reads a connection string by schema.md section 2.3.
-    pub(super) fn read(string: &ConnectionString, options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+    pub(super) fn read(string: &ConnectionString, options: &DatabaseOptions) -> Result<Self> {
         let user = string.value(USER);
         let user = user.ok_or_else(|| DatabaseError::Configuration("the connection string has no 'User Id'".to_owned()))?;
         let host = string.value(HOST).unwrap_or("localhost");
@@ -91,7 +91,7 @@ impl Settings {
     }
 }
 
-fn ssl_mode(string: &ConnectionString) -> Result<PgSslMode, DatabaseError> {
+fn ssl_mode(string: &ConnectionString) -> Result<PgSslMode> {
     let Some(mode) = string.value(SSL_MODE) else { return Ok(PgSslMode::Prefer) };
     match mode.to_ascii_lowercase().as_str() {
         "disable" => Ok(PgSslMode::Disable),
@@ -117,7 +117,7 @@ pub struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
-    pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+    pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self> {
         // The first connection is opened without the pool, which would repeat a refused one until its time is over and then
         // not tell why.
         connect(&settings.connect, options.acquire_timeout).await?.close().await?;
@@ -135,7 +135,7 @@ impl PostgresDatabase {
     ///
     /// # Errors
     /// What the operation gives; `Timeout` after the statement time limit; `Sql` when there is no connection.
-    pub async fn run<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    pub async fn run<T, F>(&self, operation: F) -> Result<T>
     where
         F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     {
@@ -144,13 +144,13 @@ impl PostgresDatabase {
     }
 
     /// A connection outside of the pool, for table upgrades: its statements have no time limit.
-    pub(super) async fn connect_for_upgrade(&self) -> Result<PgConnection, DatabaseError> {
+    pub(super) async fn connect_for_upgrade(&self) -> Result<PgConnection> {
         let mut connection = connect(&self.connect, self.acquire_timeout).await?;
         connection.execute("SET statement_timeout = 0").await?;
         Ok(connection)
     }
 
-    pub(super) async fn ping(&self) -> Result<(), DatabaseError> {
+    pub(super) async fn ping(&self) -> Result<()> {
         self.run(|connection| Box::pin(connection.ping())).await
     }
 
@@ -163,7 +163,7 @@ impl PostgresDatabase {
     }
 }
 
-async fn connect(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection, DatabaseError> {
+async fn connect(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection> {
     tokio::time::timeout(limit, options.connect()).await.map_err(|_| DatabaseError::Timeout(limit))?.map_err(DatabaseError::from)
 }
 

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::connection_string::{COMMAND_TIMEOUT, CONNECTION_TIMEOUT, POOL_SIZE};
-use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, Writer, pool};
+use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, Result, Writer, pool};
 
 const URI: &[&str] = &["uri"];
 const DATA_SOURCE: &[&str] = &["datasource", "filename"];
@@ -30,7 +30,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Reads a connection string by schema.md section 2.4. A string without a file means the file of the options.
-    pub(super) fn read(string: &ConnectionString, options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+    pub(super) fn read(string: &ConnectionString, options: &DatabaseOptions) -> Result<Self> {
         let named = string.value(URI).or_else(|| string.value(DATA_SOURCE));
         let file = match named {
             // What follows a comma belongs to the original's client library: `file:Asset.db,version=3`.
@@ -55,7 +55,7 @@ pub struct SqliteDatabase {
 }
 
 impl SqliteDatabase {
-    pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+    pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self> {
         if tokio::fs::metadata(&settings.file).await.map_or(0, |metadata| metadata.len()) == 0 {
             create(&settings, options.acquire_timeout).await?;
         }
@@ -79,7 +79,7 @@ impl SqliteDatabase {
     ///
     /// # Errors
     /// What the operation gives; `Timeout` after the statement time limit; `Sql` when there is no connection.
-    pub async fn read<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    pub async fn read<T, F>(&self, operation: F) -> Result<T>
     where
         F: for<'c> Fn(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     {
@@ -91,24 +91,24 @@ impl SqliteDatabase {
     ///
     /// # Errors
     /// What the operation gives; `NotCommitted`, `QueueFull`, `Timeout`, `Panicked`, `Closed`.
-    pub async fn write<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    pub async fn write<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, DatabaseError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         self.writer.write(operation).await
     }
 
     /// Like [`Self::write`], for as long as it takes: table upgrades.
-    pub(super) async fn write_without_limit<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    pub(super) async fn write_without_limit<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, DatabaseError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         self.writer.write_without_limit(operation).await
     }
 
-    pub(super) async fn ping(&self) -> Result<(), DatabaseError> {
+    pub(super) async fn ping(&self) -> Result<()> {
         self.read(|connection| {
             // Unlike `SELECT 1` this has to look into the file.
             Box::pin(async move { connection.execute("SELECT count(*) FROM sqlite_schema").await.map(|_| ()) })
@@ -143,12 +143,14 @@ fn connect_options(file: &Path, options: &DatabaseOptions) -> SqliteConnectOptio
 }
 
 /// Makes a WAL file out of one that is empty or does not exist.
-async fn create(settings: &Settings, patience: Duration) -> Result<(), DatabaseError> {
+async fn create(settings: &Settings, patience: Duration) -> Result<()> {
     // Few options: several of them would settle the text encoding before it is chosen.
     let options = SqliteConnectOptions::new().filename(&settings.file).create_if_missing(true).busy_timeout(patience);
     let mut connection = options.foreign_keys(false).disable_statement_logging().connect().await?;
     if settings.utf16 {
+        // The choice is written down with the first table.
         connection.execute("PRAGMA encoding = 'UTF-16'").await?;
+        connection.execute("BEGIN IMMEDIATE; CREATE TABLE first (x); DROP TABLE first; COMMIT").await?;
     }
     // SQLite does not wait for another process here, whatever the busy time-out: two processes may create the file at once.
     const PAUSE: Duration = Duration::from_millis(50);

@@ -15,7 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Executor};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{DatabaseError, DatabaseOptions};
+use super::{DatabaseError, DatabaseOptions, Result};
 
 /// Writes that may wait for their turn; more callers wait outside of the queue.
 const QUEUE_LENGTH: usize = 1024;
@@ -50,20 +50,20 @@ impl Writer {
     /// # Errors
     /// What the operation gives; `NotCommitted` when the transaction failed, `QueueFull` and `Timeout` when it takes too long,
     /// `Panicked`, `Closed`.
-    pub async fn write<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    pub async fn write<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, DatabaseError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         let limit = self.statement_timeout;
         tokio::time::timeout(limit, self.write_without_limit(operation)).await.map_err(|_| DatabaseError::Timeout(limit))?
     }
 
     /// Like [`Self::write`], but waits for as long as it takes once it is in the queue.
-    pub(super) async fn write_without_limit<T, F>(&self, operation: F) -> Result<T, DatabaseError>
+    pub(super) async fn write_without_limit<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, DatabaseError>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let job = Box::new(TypedJob { operation: Some(operation), outcome: None, answer });
@@ -99,15 +99,15 @@ trait Job: Send {
 
 struct TypedJob<T, F> {
     operation: Option<F>,
-    outcome: Option<Result<T, DatabaseError>>,
-    answer: oneshot::Sender<Result<T, DatabaseError>>,
+    outcome: Option<Result<T>>,
+    answer: oneshot::Sender<Result<T>>,
 }
 
 #[async_trait]
 impl<T, F> Job for TypedJob<T, F>
 where
     T: Send,
-    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, DatabaseError>> + Send,
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T>> + Send,
 {
     fn is_abandoned(&self) -> bool {
         self.answer.is_closed()

@@ -6,6 +6,8 @@
 // Every test program uses a part of this module.
 #![allow(dead_code)]
 
+pub mod proxy;
+
 use bytes::Bytes;
 use gridshell_interfaces::asset::{Asset, AssetFlags, AssetMetadata};
 use gridshell_services::database::{Backend, Database, DatabaseError, DatabaseOptions};
@@ -61,15 +63,16 @@ impl TestDatabase {
         };
         let name = format!("gridshell_test_{}", Uuid::new_v4().simple());
         let admin = format!("{server};Database={admin_database}");
-        let created = Self { backend, connection_string: format!("{server};Database={name}"), place: Place::Server { admin, name } };
-        created.as_admin("CREATE DATABASE").await;
+        let created =
+            Self { backend, connection_string: format!("{server};Database={name}"), place: Place::Server { admin, name } };
+        created.as_admin("CREATE DATABASE", "").await;
         Some(created)
     }
 
-    async fn as_admin(&self, action: &str) {
+    async fn as_admin(&self, action: &str, how: &str) {
         let Place::Server { admin, name } = &self.place else { return };
         let database = Database::open(self.backend, admin, &DatabaseOptions::default()).await.expect("test server");
-        execute(&database, &format!("{action} {name}")).await;
+        execute(&database, &format!("{action} {name} {how}")).await;
         database.close().await;
     }
 
@@ -83,9 +86,9 @@ impl TestDatabase {
         Database::open(self.backend, &self.connection_string, options).await.expect("test database")
     }
 
-    /// Removes it. Connections to it must be closed.
+    /// Removes it, whoever still uses it.
     pub async fn remove(self) {
-        self.as_admin("DROP DATABASE").await;
+        self.as_admin("DROP DATABASE", if self.backend == Backend::Postgres { "WITH (FORCE)" } else { "" }).await;
     }
 }
 
@@ -156,10 +159,12 @@ pub async fn texts(database: &Database, sql: &str) -> Vec<String> {
 /// The rows of the table `migrations`, as `name=version`, in order.
 pub async fn versions(database: &Database) -> Vec<String> {
     let sql = match database.backend() {
-        Backend::MySql => "SELECT CONCAT(name, '=', version) FROM migrations ORDER BY name, version",
-        _ => "SELECT name || '=' || version FROM migrations ORDER BY name, version",
+        Backend::MySql => "SELECT CONCAT(name, '=', version) FROM migrations",
+        _ => "SELECT name || '=' || version FROM migrations",
     };
-    texts(database, sql).await
+    let mut versions = texts(database, sql).await;
+    versions.sort();
+    versions
 }
 
 /// The final version of the asset store, as in [`versions`].

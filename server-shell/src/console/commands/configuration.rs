@@ -15,10 +15,7 @@ pub fn register(commands: &Commands, shell: &Arc<dyn Shell>) {
         let program = shell.clone();
         commands.register(
             general(&format!("config {word}"), &format!("config {word} [<section>] [<key>]"), "Show the configuration")
-                .with_long_help(
-                    "Without section and key everything is shown, passwords included; with a section only that section;\nwith both \
-                     only that value.",
-                ),
+                .with_long_help("Shows everything, passwords included; or one section, or one value."),
             move |arguments: &[String], output: &Output| {
                 show(&program.configuration(), arguments).iter().for_each(|line| output.line(line));
                 Ok(())

@@ -12,7 +12,7 @@ mod threads;
 
 use std::sync::Arc;
 
-pub use assets::{AssetCommandOptions, DeletedHook, register_asset_commands};
+pub use assets::{AssetCommandOptions, register_asset_commands};
 pub use baked_textures::register_baked_texture_commands;
 pub use statistics::STATISTICS_TARGET;
 

@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 
 use super::general;
 use crate::console::command::{CommandHandler, CommandResult, Commands};
-use crate::console::output::Output;
+use crate::console::output::{Output, Question};
 
 /// Bytes of a script file.
 const MAX_SCRIPT_BYTES: u64 = 1024 * 1024;
@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 8;
 pub fn register(commands: &Arc<Commands>) {
     // Weak, because the registry owns the handler.
     let script = Script { commands: Arc::downgrade(commands), depth: AtomicUsize::new(0) };
-    commands.register(general("command-script", "command-script <path>", "Run the commands of a file"), script);
+    commands.register(general("command-script", "command-script [<path>]", "Run the commands of a file"), script);
 }
 
 struct Script {
@@ -33,11 +33,11 @@ struct Script {
 #[async_trait]
 impl CommandHandler for Script {
     async fn run(&self, arguments: &[String], output: &Output) -> CommandResult {
-        let [path, ..] = arguments else {
-            output.line("Usage: command-script <path>");
-            return Ok(());
+        let path = match arguments.first() {
+            Some(path) => path.clone(),
+            None => output.ask(&Question { text: "Path of the script", ..Question::default() }).await?,
         };
-        let text = read(path).await.with_context(|| format!("cannot read {path}"))?;
+        let text = read(&path).await.with_context(|| format!("cannot read {path}"))?;
         let Some(commands) = self.commands.upgrade() else { return Ok(()) };
         let _running = Running::begin(&self.depth)?;
         for line in text.lines().map(str::trim) {
@@ -77,7 +77,7 @@ impl Drop for Running<'_> {
 mod tests {
     use super::*;
     use crate::console::command::Command;
-    use crate::console::testing::run_line;
+    use crate::console::testing::{Recorder, run_line};
 
     fn commands() -> Arc<Commands> {
         let commands = Arc::new(Commands::default());
@@ -110,9 +110,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_path_that_is_missing_is_asked_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "say hello").unwrap();
+        let recorder = Recorder::typing(&[file.path().to_str().unwrap()]);
+        commands().execute("command-script", &recorder.output()).await;
+        assert_eq!(recorder.lines(), ["Path of the script: ", "hello"]);
+        let nobody = ["Path of the script: ", "Command error: no answer to \"Path of the script\": there is no more input"];
+        assert_eq!(run_line(&commands(), "command-script").await, nobody);
+    }
+
+    #[tokio::test]
     async fn files_that_cannot_be_read() {
         let commands = commands();
-        assert_eq!(run_line(&commands, "command-script").await, ["Usage: command-script <path>"]);
         let printed = run_line(&commands, "command-script /no/such/file").await;
         assert_eq!(printed, ["Command error: cannot read /no/such/file: No such file or directory (os error 2)"]);
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -2,7 +2,6 @@
 //!
 //! It knows no web server: [`RestConsole::handle`] takes a path and a body and gives an answer, whoever carries them.
 
-mod form;
 mod scrollback;
 mod sessions;
 
@@ -11,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gridshell_connectors::wire::form::Form;
 use gridshell_interfaces::ids::parse_uuid;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use self::form::field;
 use self::scrollback::{LineKind, Scrollback};
 use self::sessions::Sessions;
 use super::command::Commands;
@@ -130,7 +129,7 @@ impl RestConsole {
         if body.len() > MAX_INPUT_BYTES {
             return failure(413);
         }
-        let body = String::from_utf8_lossy(body);
+        let Ok(form) = Form::decode(body) else { return failure(400) };
         if let Some(id) = path.strip_prefix("/ReadResponses/") {
             return match parse_uuid(id.strip_suffix('/').unwrap_or(id)) {
                 Some(id) => self.read_responses(id).await,
@@ -139,19 +138,19 @@ impl RestConsole {
         }
         let lower = path.to_ascii_lowercase();
         if lower.starts_with("/startsession") {
-            self.start_session(&body)
+            self.start_session(&form)
         } else if lower.starts_with("/sessioncommand") {
-            self.session_command(&body)
+            self.session_command(&form)
         } else if lower.starts_with("/closesession") {
-            self.close_session(&body)
+            self.close_session(&form)
         } else {
             RestReply::NotFoundPage
         }
     }
 
-    fn start_session(&self, body: &str) -> RestReply {
-        let (Some(user), Some(pass)) = (field(body, "USER"), field(body, "PASS")) else { return failure(401) };
-        let right = same(&user, &self.options.user) & same(&pass, &self.options.pass);
+    fn start_session(&self, form: &Form<'_>) -> RestReply {
+        let (Some(user), Some(pass)) = (form.get("USER"), form.get("PASS")) else { return failure(401) };
+        let right = same(user, &self.options.user) & same(pass, &self.options.pass);
         if self.options.user.is_empty() || !right {
             return failure(401);
         }
@@ -207,8 +206,8 @@ impl RestConsole {
         Some(document)
     }
 
-    fn session_command(&self, body: &str) -> RestReply {
-        let (Some(id), Some(command)) = (session_id(body), field(body, "COMMAND")) else { return failure(404) };
+    fn session_command(&self, form: &Form<'_>) -> RestReply {
+        let (Some(id), Some(command)) = (session_id(form), form.get("COMMAND")) else { return failure(404) };
         if self.state().sessions.get(id).is_none() {
             return failure(404);
         }
@@ -220,8 +219,8 @@ impl RestConsole {
         }
     }
 
-    fn close_session(&self, body: &str) -> RestReply {
-        let Some(id) = session_id(body) else { return failure(404) };
+    fn close_session(&self, form: &Form<'_>) -> RestReply {
+        let Some(id) = session_id(form) else { return failure(404) };
         self.state().sessions.close(id);
         // Lets a held poll find out.
         self.grown.send_modify(|_| {});
@@ -296,8 +295,8 @@ fn close_after(mut reply: RestReply) -> RestReply {
     reply
 }
 
-fn session_id(body: &str) -> Option<Uuid> {
-    parse_uuid(&field(body, "ID")?)
+fn session_id(form: &Form<'_>) -> Option<Uuid> {
+    parse_uuid(form.get("ID")?)
 }
 
 /// Compares digests, so that the time tells nothing about how much of the text was right.

@@ -1,7 +1,7 @@
 //! The protocol as a client sees it: whole documents, literal bytes.
 
 use super::*;
-use crate::console::command::Command;
+use crate::console::command::{Command, CommandHandler, CommandResult};
 use crate::console::output::{Output, Question};
 use crate::console::printer::Colours;
 
@@ -10,8 +10,8 @@ const CREDENTIALS: &str = "USER=admin&PASS=s%26cret";
 struct Ask;
 
 #[async_trait]
-impl crate::console::CommandHandler for Ask {
-    async fn run(&self, _: &[String], output: &Output) -> crate::console::CommandResult {
+impl CommandHandler for Ask {
+    async fn run(&self, _: &[String], output: &Output) -> CommandResult {
         let question = Question { text: "First name", default: Some("Default"), ..Question::default() };
         let name = output.ask(&question).await?;
         output.line(&format!("Hello {name}\nand welcome"));

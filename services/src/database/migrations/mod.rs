@@ -14,7 +14,7 @@ mod sqlite;
 use async_trait::async_trait;
 use sqlx::Connection;
 
-use super::{Database, DatabaseError};
+use super::{Database, DatabaseError, Result};
 
 /// A group of tables with one version number.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ pub struct RealColumn {
 ///
 /// # Errors
 /// When the database fails, and `Schema` when a column is missing that cannot be added.
-pub async fn prepare(database: &Database, store: &'static Store) -> Result<Vec<Vec<RealColumn>>, DatabaseError> {
+pub async fn prepare(database: &Database, store: &'static Store) -> Result<Vec<Vec<RealColumn>>> {
     match prepare_once(database, store).await {
         // OpenSimulator takes no lock: it may have created the same table in this moment.
         Err(error) if error.is_already_there() => prepare_once(database, store).await,
@@ -105,7 +105,7 @@ pub async fn prepare(database: &Database, store: &'static Store) -> Result<Vec<V
     }
 }
 
-async fn prepare_once(database: &Database, store: &'static Store) -> Result<Vec<Vec<RealColumn>>, DatabaseError> {
+async fn prepare_once(database: &Database, store: &'static Store) -> Result<Vec<Vec<RealColumn>>> {
     match database {
         Database::Sqlite(database) => {
             // A write holds the lock of the file (BEGIN IMMEDIATE) and is all or nothing.
@@ -135,41 +135,37 @@ async fn prepare_once(database: &Database, store: &'static Store) -> Result<Vec<
 #[async_trait]
 trait Catalogue: Send {
     /// Takes the lock that keeps other processes of ours out, and where the dialect can, opens a transaction.
-    async fn lock(&mut self) -> Result<(), DatabaseError>;
+    async fn lock(&mut self) -> Result<()>;
 
     /// Gives the lock back. With `keep` false the transaction, where there is one, is undone.
-    async fn unlock(&mut self, keep: bool) -> Result<(), DatabaseError>;
+    async fn unlock(&mut self, keep: bool) -> Result<()>;
 
     /// Marks the point to which [`Self::undo_step`] goes back, where the dialect can.
-    async fn begin_step(&mut self) -> Result<(), DatabaseError>;
+    async fn begin_step(&mut self) -> Result<()>;
 
     /// Undoes what happened since [`Self::begin_step`], where the dialect can.
-    async fn undo_step(&mut self) -> Result<(), DatabaseError>;
+    async fn undo_step(&mut self) -> Result<()>;
 
     /// Runs a statement.
-    async fn execute(&mut self, sql: &'static str) -> Result<(), DatabaseError>;
+    async fn execute(&mut self, sql: &'static str) -> Result<()>;
 
     /// The columns of a table; none when there is no such table.
-    async fn columns(&mut self, table: &str) -> Result<Vec<RealColumn>, DatabaseError>;
+    async fn columns(&mut self, table: &str) -> Result<Vec<RealColumn>>;
 
     /// The highest version recorded for a store. The table `migrations` must exist.
-    async fn version(&mut self, store: &str) -> Result<Option<i32>, DatabaseError>;
+    async fn version(&mut self, store: &str) -> Result<Option<i32>>;
 
     /// Adds a row to the table `migrations`.
-    async fn insert_version(&mut self, store: &str, version: i32) -> Result<(), DatabaseError>;
+    async fn insert_version(&mut self, store: &str, version: i32) -> Result<()>;
 
     /// Raises the version of a store.
-    async fn raise_version(&mut self, store: &str, version: i32) -> Result<(), DatabaseError>;
+    async fn raise_version(&mut self, store: &str, version: i32) -> Result<()>;
 }
 
 /// The table of versions (schema.md section 3); the same words in all dialects.
 const CREATE_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migrations (name varchar(100) NULL, version int NULL)";
 
-async fn work_through(
-    catalogue: &mut dyn Catalogue,
-    store: &str,
-    schema: &Schema,
-) -> Result<Vec<Vec<RealColumn>>, DatabaseError> {
+async fn work_through(catalogue: &mut dyn Catalogue, store: &str, schema: &Schema) -> Result<Vec<Vec<RealColumn>>> {
     if let Some(columns) = up_to_date(catalogue, store, schema).await? {
         tracing::debug!("[MIGRATIONS]: {store} data tables already up to date at revision {}", schema.version);
         return Ok(columns);
@@ -183,11 +179,7 @@ async fn work_through(
 }
 
 /// The real columns when there is nothing to do, which is found out without a lock and without writing.
-async fn up_to_date(
-    catalogue: &mut dyn Catalogue,
-    store: &str,
-    schema: &Schema,
-) -> Result<Option<Vec<Vec<RealColumn>>>, DatabaseError> {
+async fn up_to_date(catalogue: &mut dyn Catalogue, store: &str, schema: &Schema) -> Result<Option<Vec<Vec<RealColumn>>>> {
     if catalogue.columns("migrations").await?.is_empty() || catalogue.version(store).await?.unwrap_or(0) < schema.version {
         return Ok(None);
     }
@@ -204,7 +196,7 @@ async fn up_to_date(
     Ok(Some(all))
 }
 
-async fn upgrade(catalogue: &mut dyn Catalogue, store: &str, schema: &Schema) -> Result<Vec<Vec<RealColumn>>, DatabaseError> {
+async fn upgrade(catalogue: &mut dyn Catalogue, store: &str, schema: &Schema) -> Result<Vec<Vec<RealColumn>>> {
     catalogue.execute(CREATE_MIGRATIONS).await?;
     if catalogue.version("migrations").await?.is_none() {
         catalogue.insert_version("migrations", 1).await?;
@@ -243,11 +235,7 @@ async fn upgrade(catalogue: &mut dyn Catalogue, store: &str, schema: &Schema) ->
 
 /// Runs the statements of a step. As in the original an error does not stop the upgrade: what the step should have done is
 /// looked after by [`mend`] and by the services themselves. Only an unreachable database does.
-async fn run_tolerantly(
-    catalogue: &mut dyn Catalogue,
-    store: &str,
-    statements: &'static [&'static str],
-) -> Result<(), DatabaseError> {
+async fn run_tolerantly(catalogue: &mut dyn Catalogue, store: &str, statements: &'static [&'static str]) -> Result<()> {
     catalogue.begin_step().await?;
     for sql in statements {
         if let Err(error) = catalogue.execute(sql).await {
@@ -263,7 +251,7 @@ async fn run_tolerantly(
 }
 
 /// Adds missing columns and puts wrong types right; gives the real columns.
-async fn mend(catalogue: &mut dyn Catalogue, store: &str, table: &Table) -> Result<Vec<RealColumn>, DatabaseError> {
+async fn mend(catalogue: &mut dyn Catalogue, store: &str, table: &Table) -> Result<Vec<RealColumn>> {
     let mut columns = catalogue.columns(table.name).await?;
     let mut changed = false;
     for column in table.columns.iter().filter(|column| find(&columns, column.name).is_none()) {
