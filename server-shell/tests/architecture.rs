@@ -7,7 +7,8 @@ use std::process::Command;
 const MAY_DEPEND_ON: [(&str, &[&str]); 5] = [
     ("gridshell-config", &[]),
     ("gridshell-interfaces", &[]),
-    ("gridshell-services", &["gridshell-interfaces"]),
+    // The configuration crate also reads the XML lists of the default assets.
+    ("gridshell-services", &["gridshell-config", "gridshell-interfaces"]),
     ("gridshell-connectors", &["gridshell-interfaces"]),
     ("gridshell-server-shell", &["gridshell-config", "gridshell-interfaces", "gridshell-services", "gridshell-connectors"]),
 ];

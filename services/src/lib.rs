@@ -6,4 +6,3 @@
 pub mod asset;
 pub mod baked_texture;
 pub mod database;
-mod nini;

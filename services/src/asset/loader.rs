@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use gridshell_config::{DocumentSection, nini_xml};
 use gridshell_interfaces::Result;
 use gridshell_interfaces::asset::{Asset, AssetFlags, AssetMetadata};
 use gridshell_interfaces::ids::parse_uuid;
@@ -16,7 +17,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
 use super::SqlAssetService;
-use crate::nini::{self, Section};
 
 /// The creator of all assets of the default set (assets.md section 8).
 const CREATOR: &str = "11111111-1111-0000-0000-000100bba000";
@@ -83,7 +83,7 @@ async fn read_sets(control_file: &Path, summary: &mut LoadSummary) -> Vec<Entry>
     // The last of several entries with one id counts, as if they had been written one after the other.
     let mut places: HashMap<Uuid, usize> = HashMap::new();
     for set in read_list(control_file).await.unwrap_or_default() {
-        let Some(file) = set.value("file") else {
+        let Some(file) = set.get("file") else {
             tracing::error!(set = set.name, "[ASSET LOADER]: {}: the set has no key 'file'", control_file.display());
             continue;
         };
@@ -113,7 +113,7 @@ async fn read_sets(control_file: &Path, summary: &mut LoadSummary) -> Vec<Entry>
 }
 
 /// The sections of a list; `None`, and a log line, when it cannot be read.
-async fn read_list(file: &Path) -> Option<Vec<Section>> {
+async fn read_list(file: &Path) -> Option<Vec<DocumentSection>> {
     let text = match read_file(file, MAX_LIST_BYTES).await {
         Ok(bytes) => String::from_utf8(bytes),
         Err(error) => {
@@ -125,21 +125,30 @@ async fn read_list(file: &Path) -> Option<Vec<Section>> {
         tracing::error!("[ASSET LOADER]: {} is not UTF-8", file.display());
         return None;
     };
-    nini::parse(&text).inspect_err(|error| tracing::error!("[ASSET LOADER]: {}: {error}", file.display())).ok()
+    match nini_xml::parse(&file.display().to_string(), &text) {
+        Ok(mut document) => {
+            document.keep_first_of_each_name();
+            Some(document.sections)
+        }
+        Err(problem) => {
+            tracing::error!("[ASSET LOADER]: {problem}");
+            None
+        }
+    }
 }
 
-fn read_entry(section: &Section, set_file: &Path) -> std::result::Result<Entry, String> {
-    let id = match section.value("assetID") {
+fn read_entry(section: &DocumentSection, set_file: &Path) -> std::result::Result<Entry, String> {
+    let id = match section.get("assetID") {
         Some(text) => parse_uuid(text).ok_or_else(|| format!("assetID '{text}' is no UUID"))?,
         // As in the original: a new asset at each start, which nothing can refer to.
         None => Uuid::new_v4(),
     };
-    let asset_type = match section.value("assetType") {
+    let asset_type = match section.get("assetType") {
         Some(text) => text.trim().parse().map_err(|_| format!("assetType '{text}' is no number from -128 to 127"))?,
         None => 0,
     };
-    let file = section.value("fileName").filter(|name| !name.is_empty()).map(|name| beside(set_file, name));
-    Ok(Entry { id, name: section.value("name").unwrap_or_default().to_owned(), asset_type, file })
+    let file = section.get("fileName").filter(|name| !name.is_empty()).map(|name| beside(set_file, name));
+    Ok(Entry { id, name: section.get("name").unwrap_or_default().to_owned(), asset_type, file })
 }
 
 /// A path that is relative to the directory of another file.
