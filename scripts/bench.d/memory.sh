@@ -17,9 +17,9 @@ bench_memory() {
         last=$(resident)
         first=${first:-$last}
         say "memory after $total requests: $last MB"
-        printf '| %d requests | %s | |\n' "$total" "$last"
+        printf '| %d requests for one cached asset | %s | |\n' "$total" "$last"
     done
-    awk -v first="$first" -v last="$last" 'BEGIN { printf "| growth over the last three rows | %.1f | flat |\n", last - first }'
+    awk -v first="$first" -v last="$last" 'BEGIN { printf "| growth from the first of these to the last | %.1f | flat |\n", last - first }'
     stop "$gridshell_pid"
 }
 

@@ -3,6 +3,7 @@
 //! What a client sees of the connection itself is decided here (transport.md section 1): limits, time-outs, keep-alive, and that
 //! every answer carries its Content-Length and none is chunked.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -314,7 +315,11 @@ fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) 
             headers.insert(actix_header::HeaderName::from_static("keep-alive"), keep_alive);
         }
     }
-    if let Ok(content_type) = actix_header::HeaderValue::from_str(&response.content_type) {
+    let content_type = match response.content_type {
+        Cow::Borrowed(content_type) => Ok(actix_header::HeaderValue::from_static(content_type)),
+        Cow::Owned(content_type) => actix_header::HeaderValue::try_from(content_type),
+    };
+    if let Ok(content_type) = content_type {
         headers.insert(actix_header::CONTENT_TYPE, content_type);
     }
     headers.insert(actix_header::SERVER, actix_header::HeaderValue::from_static("OSWebServer"));

@@ -137,10 +137,22 @@ fn options() -> String {
             last_section = section;
         }
         for option in options {
-            text.push_str(&format!("    {} ({}, {})\n        {}\n", option.key, option.type_name, option.default, option.meaning));
+            let default = as_in_a_file(option.default);
+            text.push_str(&format!("    {} ({}, {default})\n        {}\n", option.key, option.type_name, option.meaning));
         }
     }
     text
+}
+
+/// A default as one writes it in a file, not as the source has it: `10_000` is 10000, `Rotation::Never` is never.
+fn as_in_a_file(default: &str) -> String {
+    if default.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        return default.replace('_', "");
+    }
+    match default.split_once("::") {
+        Some((_, variant)) if !default.starts_with('"') => variant.to_lowercase(),
+        _ => default.to_owned(),
+    }
 }
 
 fn report(problems: &[Problem]) {

@@ -55,7 +55,7 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     let started = Instant::now();
     let metrics = admin::install_metrics()?;
     let log = Arc::new(Log::start(&plan.logging, &plan.startup.log_file, &plan.startup.stats_log_file)?);
-    let console = Console::open(console_options(&plan)?).context("cannot open the console")?;
+    let console = Console::open(console_options(&plan, &configuration)?).context("cannot open the console")?;
     log.show_on(console.handle());
     tracing::info!("[SERVER BASE]: Starting in {}", std::env::current_dir().unwrap_or_default().display());
     tracing::info!("[SERVER BASE]: gridshell version: {}", env!("CARGO_PKG_VERSION"));
@@ -110,7 +110,7 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     Ok(())
 }
 
-fn console_options(plan: &Plan) -> Result<ConsoleOptions> {
+fn console_options(plan: &Plan, configuration: &Configuration) -> Result<ConsoleOptions> {
     let startup = &plan.startup;
     let Some(kind) = ConsoleKind::from_name(&startup.console) else {
         bail!("[Startup] console: there is no kind {:?}; there are local, basic, rest and none", startup.console);
@@ -125,7 +125,12 @@ fn console_options(plan: &Plan) -> Result<ConsoleOptions> {
         pass: plan.network.console_pass.expose().to_owned(),
         allowed_origin: plan.network.console_allowed_origin.clone(),
     };
-    Ok(ConsoleOptions { kind, prompt: startup.prompt.clone(), history, rest, rest_times: RestTimes::default() })
+    // The command line's prompt is a key of its own, and weaker than the file's (shell.md section 2).
+    let prompt = match (configuration.get("Startup", "Prompt"), configuration.get("Startup", "prompt")) {
+        (None, Some(entry)) => entry.value.clone(),
+        _ => startup.prompt.clone(),
+    };
+    Ok(ConsoleOptions { kind, prompt, history, rest, rest_times: RestTimes::default() })
 }
 
 fn register_service_commands(console: &Console, built: &Built) {

@@ -4,10 +4,11 @@
 #![allow(dead_code)]
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ pub struct Shell {
     pub port: u16,
     pub admin_port: u16,
     ini: String,
+    switches: Vec<String>,
 }
 
 /// The configuration of a shell with assets and baked textures on SQLite. `${port}` and `${admin}` are replaced at start.
@@ -59,23 +61,30 @@ impl Shell {
 
     /// Starts a shell in a folder that holds something already.
     pub fn start_in(folder: TempDir, ini: &str) -> Self {
+        let mut shell = Self::launch_in(folder, ini, &["-console=none"], Stdio::null());
+        shell.wait_until_ready();
+        shell
+    }
+
+    /// Starts a shell with these switches and this input, and does not wait until it is ready.
+    pub fn launch_in(folder: TempDir, ini: &str, switches: &[&str], input: Stdio) -> Self {
         let (port, admin_port) = (free_port(), free_port());
         let ini = ini.replace("${port}", &port.to_string()).replace("${admin}", &admin_port.to_string());
         fs::write(folder.path().join("Robust.ini"), &ini).unwrap();
-        let child = spawn(folder.path());
-        let mut shell = Self { child, folder, port, admin_port, ini };
-        shell.wait_until_ready();
-        shell
+        let switches: Vec<_> = switches.iter().map(|switch| (*switch).to_owned()).collect();
+        let child = spawn(folder.path(), &switches, input);
+        Self { child, folder, port, admin_port, ini, switches }
     }
 
     /// Starts the same shell again, after it has ended.
     pub fn restart(&mut self) {
         self.child.wait().unwrap();
-        self.child = spawn(self.folder.path());
+        self.child = spawn(self.folder.path(), &self.switches, Stdio::null());
         self.wait_until_ready();
     }
 
-    fn wait_until_ready(&mut self) {
+    /// Waits until all databases answer.
+    pub fn wait_until_ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -103,6 +112,11 @@ impl Shell {
         }
     }
 
+    /// What the shell reads from; there when it was launched with a pipe.
+    pub fn input(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
@@ -113,14 +127,7 @@ impl Shell {
 
     /// Waits for the end of the program.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "gridshell does not end; its output:\n{}", self.output());
-            thread::sleep(Duration::from_millis(10));
-        }
+        end_of(&mut self.child).unwrap_or_else(|| panic!("gridshell does not end; its output:\n{}", self.output()))
     }
 
     /// Resident memory in bytes.
@@ -158,12 +165,13 @@ impl Drop for Shell {
     }
 }
 
-fn spawn(folder: &Path) -> Child {
+fn spawn(folder: &Path, switches: &[String], input: Stdio) -> Child {
     let output = fs::File::options().create(true).append(true).open(folder.join("output.txt")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_gridshell"))
-        .args(["-inifile=Robust.ini", "-console=none"])
+        .arg("-inifile=Robust.ini")
+        .args(switches)
         .current_dir(folder)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(output.try_clone().unwrap())
         .stderr(output)
         .spawn()
@@ -172,14 +180,63 @@ fn spawn(folder: &Path) -> Child {
 
 /// Runs the program to its end; gives its status and what it printed.
 pub fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_gridshell")).args(arguments).current_dir(folder).output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(text).unwrap())
+    // A file, since a pipe that nobody empties would stop a program that prints much.
+    let mut output = tempfile::tempfile().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gridshell"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let status = end_of(&mut child);
+    let mut text = String::new();
+    output.rewind().unwrap();
+    output.read_to_string(&mut text).unwrap();
+    (status.unwrap_or_else(|| panic!("gridshell {arguments:?} does not end; its output:\n{text}")).code(), text)
 }
 
-/// A port that nobody listens on.
+/// Waits for the end of a program; one that does not end is killed.
+fn end_of(child: &mut Child) -> Option<ExitStatus> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+/// A port that nobody listens on. It is below those that the system gives to outgoing connections, so that none of the many
+/// connections of the tests takes it before the program does.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 8_000;
+    loop {
+        // Test programs that run at the same time begin at different places.
+        let number = std::process::id().wrapping_mul(101).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + number % COUNT).unwrap();
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Bytes that look random; the same for the same seed.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_be_bytes()
+    };
+    std::iter::repeat_with(&mut next).flatten().take(length).collect()
 }
 
 /// An answer over HTTP.
@@ -221,11 +278,16 @@ pub fn try_post(port: u16, path: &str, body: &[u8]) -> io::Result<Answer> {
 
 /// One request on an open connection. `headers` are lines with their ends.
 pub fn request(stream: &mut (impl Read + Write), method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+    write_request(stream, method, path, headers, body)?;
+    if method == "HEAD" { read_head(stream) } else { read_answer(stream) }
+}
+
+/// Sends one request and does not wait for its answer.
+pub fn write_request(stream: &mut impl Write, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<()> {
     let length = body.len();
     let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n").into_bytes();
     bytes.extend_from_slice(body);
-    stream.write_all(&bytes)?;
-    if method == "HEAD" { read_head(stream) } else { read_answer(stream) }
+    stream.write_all(&bytes)
 }
 
 /// Reads one answer, which must have a Content-Length: nothing is ever sent in chunks.
