@@ -3,6 +3,8 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub mod client;
+
 use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gridshell_services::database::Backend;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -52,6 +55,16 @@ pub const SQLITE: &str = r#"
 [Admin]
     Port = ${admin}
 "#;
+
+/// The configuration of [`SQLITE`], on another database.
+pub fn on_database(backend: Backend, connection_string: &str) -> String {
+    let provider = match backend {
+        Backend::Sqlite => "OpenSim.Data.SQLite.dll",
+        Backend::MySql => "OpenSim.Data.MySQL.dll",
+        Backend::Postgres => "OpenSim.Data.PGSQL.dll",
+    };
+    SQLITE.replace("OpenSim.Data.SQLite.dll", provider).replace("URI=file:test.db", connection_string)
+}
 
 impl Shell {
     /// Starts a shell and waits until it is ready.

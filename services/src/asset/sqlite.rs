@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{AssetRow, AssetTable, ReadRow};
 use crate::database::migrations::{Column, Schema, Table};
-use crate::database::{Result, SqliteDatabase};
+use crate::database::{GroupRead, Result, SqliteDatabase};
 
 pub(super) const SCHEMA: Schema = Schema {
     version: 6,
@@ -47,12 +47,12 @@ pub(super) const SCHEMA: Schema = Schema {
 };
 
 const GET: &str = "SELECT CAST(Name AS TEXT), CAST(Description AS TEXT), CAST(Type AS INTEGER), CAST(Local AS INTEGER), \
-    CAST(Temporary AS INTEGER), asset_flags, CAST(CreatorID AS TEXT), Data FROM assets WHERE UUID = ?";
+    CAST(Temporary AS INTEGER), asset_flags, CAST(CreatorID AS TEXT), Data, UUID FROM assets \
+    WHERE UUID IN (SELECT value FROM json_each(?))";
 const METADATA: &str = "SELECT CAST(Name AS TEXT), CAST(Description AS TEXT), CAST(Type AS INTEGER), CAST(Local AS INTEGER), \
     CAST(Temporary AS INTEGER), asset_flags, CAST(CreatorID AS TEXT) FROM assets WHERE UUID = ?";
-const DATA: &str = "SELECT Data FROM assets WHERE UUID = ?";
 const EXISTING: &str = "SELECT UUID FROM assets WHERE UUID IN (SELECT value FROM json_each(?))";
-const CONTENTS: &str = "SELECT UUID, Data FROM assets WHERE UUID IN (SELECT value FROM json_each(?))";
+const DATA: &str = "SELECT UUID, Data FROM assets WHERE UUID IN (SELECT value FROM json_each(?))";
 const INSERT: &str = "INSERT INTO assets (UUID, Name, Description, Type, Local, Temporary, asset_flags, CreatorID, Data) \
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
 const REPLACE: &str = "INSERT INTO assets (UUID, Name, Description, Type, Local, Temporary, asset_flags, CreatorID, Data) \
@@ -64,11 +64,47 @@ const DELETE: &str = "DELETE FROM assets WHERE UUID = ?";
 #[derive(Debug)]
 pub(super) struct Assets {
     database: SqliteDatabase,
+    /// Look-ups of whole assets, and of contents only.
+    gets: GroupRead<Uuid, Asset>,
+    data: GroupRead<Uuid, Bytes>,
 }
 
 impl Assets {
     pub(super) fn new(database: SqliteDatabase) -> Self {
-        Self { database }
+        let queries = database.parallel_reads();
+        Self { database, gets: GroupRead::new(queries), data: GroupRead::new(queries) }
+    }
+
+    async fn get_all(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Asset>> {
+        let ids = json(&ids);
+        self.database
+            .read(move |connection| {
+                let ids = ids.clone();
+                Box::pin(async move {
+                    let mut assets = HashMap::new();
+                    for row in query(GET).bind(ids).fetch_all(connection).await? {
+                        if let Some(id) = parse_uuid(row.try_get(8)?) {
+                            let data = read_data(row.try_get(7)?);
+                            assets.insert(id, Asset { metadata: read_row(&row)?.metadata(id), data: Some(data) });
+                        }
+                    }
+                    Ok(assets)
+                })
+            })
+            .await
+    }
+
+    async fn all_data(&self, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Bytes>> {
+        let ids = json(&ids);
+        self.database
+            .read(move |connection| {
+                let ids = ids.clone();
+                Box::pin(async move {
+                    let found: Vec<(String, Option<Vec<u8>>)> = query_as(DATA).bind(ids).fetch_all(connection).await?;
+                    Ok(found.into_iter().filter_map(|(id, data)| Some((parse_uuid(&id)?, read_data(data)))).collect())
+                })
+            })
+            .await
     }
 
     async fn write(&self, sql: &'static str, row: Arc<AssetRow>) -> Result<()> {
@@ -120,18 +156,7 @@ fn json(ids: &[Uuid]) -> String {
 #[async_trait]
 impl AssetTable for Assets {
     async fn get(&self, id: Uuid) -> Result<Option<Asset>> {
-        self.database
-            .read(move |connection| {
-                Box::pin(async move {
-                    let row = query(GET).bind(id.to_string()).fetch_optional(connection).await?;
-                    row.map(|row| {
-                        let data = read_data(row.try_get(7)?);
-                        Ok(Asset { metadata: read_row(&row)?.metadata(id), data: Some(data) })
-                    })
-                    .transpose()
-                })
-            })
-            .await
+        self.gets.get(id, |ids| self.get_all(ids)).await
     }
 
     async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>> {
@@ -146,15 +171,7 @@ impl AssetTable for Assets {
     }
 
     async fn data(&self, id: Uuid) -> Result<Option<Bytes>> {
-        self.database
-            .read(move |connection| {
-                Box::pin(async move {
-                    let data: Option<Option<Vec<u8>>> =
-                        query_scalar(DATA).bind(id.to_string()).fetch_optional(connection).await?;
-                    Ok(data.map(read_data))
-                })
-            })
-            .await
+        self.data.get(id, |ids| self.all_data(ids)).await
     }
 
     async fn existing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
@@ -171,16 +188,7 @@ impl AssetTable for Assets {
     }
 
     async fn contents(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Bytes>> {
-        let ids = json(ids);
-        self.database
-            .read(move |connection| {
-                let ids = ids.clone();
-                Box::pin(async move {
-                    let found: Vec<(String, Option<Vec<u8>>)> = query_as(CONTENTS).bind(ids).fetch_all(connection).await?;
-                    Ok(found.into_iter().filter_map(|(id, data)| Some((parse_uuid(&id)?, read_data(data)))).collect())
-                })
-            })
-            .await
+        self.all_data(ids.to_vec()).await
     }
 
     async fn insert(&self, row: Arc<AssetRow>) -> Result<()> {

@@ -42,6 +42,9 @@ pub enum DatabaseError {
     /// The database will not take the value.
     #[error("{0}")]
     Refused(String),
+    /// A query that several look-ups shared failed.
+    #[error(transparent)]
+    Shared(Arc<DatabaseError>),
 }
 
 impl DatabaseError {
@@ -51,6 +54,7 @@ impl DatabaseError {
             Self::Sql(error) => kind_of(error),
             Self::NotCommitted(_) | Self::Timeout(_) | Self::QueueFull | Self::Closed => ErrorKind::Unavailable,
             Self::Refused(_) => ErrorKind::Refused,
+            Self::Shared(error) => error.kind(),
             Self::Configuration(_) | Self::Panicked | Self::Schema(_) => ErrorKind::Internal,
         }
     }

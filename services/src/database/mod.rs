@@ -6,6 +6,7 @@
 
 mod connection_string;
 mod error;
+mod group_read;
 pub mod migrations;
 mod mysql;
 mod pool;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use connection_string::ConnectionString;
 pub use error::{DatabaseError, Result};
+pub use group_read::GroupRead;
 pub use mysql::MySqlDatabase;
 pub use postgres::PostgresDatabase;
 pub use sqlite::SqliteDatabase;

@@ -86,6 +86,11 @@ impl SqliteDatabase {
         pool::run(&self.readers, self.statement_timeout, operation).await
     }
 
+    /// How many operations can read at once.
+    pub fn parallel_reads(&self) -> usize {
+        usize::try_from(self.readers.options().get_max_connections()).unwrap_or(usize::MAX)
+    }
+
     /// Runs an operation on the writing connection, as a whole or not at all. When this returns `Ok` it is on disk. See
     /// [`Writer::write`].
     ///

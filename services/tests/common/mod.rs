@@ -6,6 +6,7 @@
 // Every test program uses a part of this module.
 #![allow(dead_code)]
 
+pub mod asset_battery;
 pub mod proxy;
 
 use bytes::Bytes;

@@ -1,0 +1,38 @@
+//! What the asset service promises, through a real socket: client, HTTP, the real program, each database.
+
+mod common;
+#[path = "../../services/tests/common/mod.rs"]
+mod databases;
+
+use common::client::AssetClient;
+use common::Shell;
+use databases::{TestDatabase, asset_battery};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_over_http() {
+    battery(TestDatabase::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_over_http() {
+    if let Some(test) = TestDatabase::mysql().await {
+        battery(test).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_over_http() {
+    if let Some(test) = TestDatabase::postgres().await {
+        battery(test).await;
+    }
+}
+
+async fn battery(test: TestDatabase) {
+    // Once with the cache of answers, once without: nobody sees a difference.
+    for cache in [64, 0] {
+        let ini = common::on_database(test.backend, &test.connection_string);
+        let shell = Shell::start(&ini.replace("[AssetService]\n", &format!("[AssetService]\nCacheMegabytes = {cache}\n")));
+        asset_battery::battery(&AssetClient::new(shell.port), test.backend).await;
+    }
+    test.remove().await;
+}
