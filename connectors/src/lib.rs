@@ -7,4 +7,5 @@
 pub mod asset;
 pub mod baked_texture;
 pub mod http;
+pub mod inventory;
 pub mod wire;

@@ -7,5 +7,7 @@ pub mod asset;
 pub mod baked_texture;
 pub mod error;
 pub mod ids;
+pub mod inventory;
+pub mod library;
 
 pub use error::{ErrorKind, Result, ServiceError};

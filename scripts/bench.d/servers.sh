@@ -29,12 +29,15 @@ port = $port
 $network
 [ServiceList]
 AssetServiceConnector = "$port/OpenSim.Server.Handlers.dll:AssetServiceConnector"
+InventoryInConnector = "$port/OpenSim.Server.Handlers.dll:XInventoryInConnector"
 [DatabaseService]
 StorageProvider = "OpenSim.Data.SQLite.dll"
 ConnectionString = "URI=file:$folder/gridshell.db"
 [AssetService]
 LocalServiceModule = "OpenSim.Services.AssetService.dll:AssetService"
 $assets
+[InventoryService]
+LocalServiceModule = "OpenSim.Services.InventoryService.dll:XInventoryService"
 [Admin]
 Port = $port_admin
 INI

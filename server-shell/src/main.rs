@@ -4,6 +4,7 @@
 
 mod admin;
 mod console;
+mod inventory_command;
 mod listener;
 mod logging;
 mod process;
@@ -22,11 +23,14 @@ use std::time::Duration;
 
 use gridshell_config::{CommandLine, Configuration, MainSource, Problem, Sources};
 
+use crate::inventory_command::InventoryCommand;
+
 const USAGE: &str = "\
 gridshell: a grid server shell that takes the place of OpenSimulator's ROBUST
 
 gridshell [SWITCHES]           runs the shell
 gridshell check [SWITCHES]     reads the configuration, says all that is wrong with it, and ends; status 1 on errors
+gridshell inventory check ...  looks for what is wrong with inventories; without more words says how
 gridshell options              prints every option of every module
 gridshell version              prints the version
 
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
     match command.as_str() {
         "run" => run(arguments),
         "check" => check(arguments),
+        "inventory" => inventory(&arguments),
         "options" => print(&options()),
         "version" => print(&format!("gridshell {}\n", env!("CARGO_PKG_VERSION"))),
         "help" | "h" => print(USAGE),
@@ -94,6 +99,27 @@ fn check(arguments: Vec<String>) -> ExitCode {
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
     say(&format!("{errors} errors, {} warnings\n", problems.len() - errors));
     if errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn inventory(arguments: &[String]) -> ExitCode {
+    let command = match InventoryCommand::parse(arguments) {
+        Ok(command) => command,
+        Err(error) => {
+            say(&format!("gridshell: {error:#}\n\n{}", inventory_command::USAGE));
+            return ExitCode::from(2);
+        }
+    };
+    let configuration = match load(command.switches.clone()) {
+        Ok(configuration) => configuration,
+        Err(problems) => {
+            report(&problems);
+            return ExitCode::from(2);
+        }
+    };
+    command.run(&configuration).unwrap_or_else(|error| {
+        say(&format!("gridshell: {error:#}\n"));
+        ExitCode::from(2)
+    })
 }
 
 /// The configuration that the command line names.

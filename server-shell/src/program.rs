@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use gridshell_config::{Configuration, Problem};
 use gridshell_connectors::http::Router;
 use gridshell_services::database::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
 use crate::console::commands::{
-    AssetCommandOptions, register_asset_commands, register_baked_texture_commands, register_shell_commands,
+    AssetCommandOptions, register_asset_commands, register_baked_texture_commands, register_inventory_commands,
+    register_library_commands, register_shell_commands,
 };
 use crate::console::{Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
 use crate::listener::{Limits, Listener, ListenerOptions};
@@ -45,18 +47,36 @@ pub fn run(configuration: Configuration) -> Result<()> {
     };
     // Services keep their connections and timers on this runtime; each listener's workers have their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("services").enable_all().build()?;
-    let outcome = runtime.block_on(serve(configuration, plan, problems));
+    let outcome = runtime.block_on(start(configuration, plan, problems));
     // A console thread that waits for a key must not keep the program.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>) -> Result<()> {
-    let started = Instant::now();
+/// Starts the log and the console, and runs everything else with them: what goes wrong from then on is in the log too.
+async fn start(configuration: Configuration, plan: Plan, problems: Vec<Problem>) -> Result<()> {
     let metrics = admin::install_metrics()?;
     let log = Arc::new(Log::start(&plan.logging, &plan.startup.log_file, &plan.startup.stats_log_file)?);
     let console = Console::open(console_options(&plan, &configuration)?).context("cannot open the console")?;
-    log.show_on(console.handle());
+    let handle = console.handle();
+    log.show_on(handle.clone());
+    let outcome = serve(configuration, plan, problems, metrics, log, console).await;
+    if let Err(error) = &outcome {
+        tracing::error!("[SERVER]: {error:#}");
+    }
+    handle.flush().await;
+    outcome
+}
+
+async fn serve(
+    configuration: Configuration,
+    plan: Plan,
+    problems: Vec<Problem>,
+    metrics: PrometheusHandle,
+    log: Arc<Log>,
+    console: Console,
+) -> Result<()> {
+    let started = Instant::now();
     tracing::info!("[SERVER BASE]: Starting in {}", std::env::current_dir().unwrap_or_default().display());
     tracing::info!("[SERVER BASE]: gridshell version: {}", env!("CARGO_PKG_VERSION"));
     for problem in &problems {
@@ -68,21 +88,30 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     }
     let pid_file = plan.startup.pid_file.as_deref().filter(|path| !path.is_empty()).and_then(PidFile::write);
     let stop = Arc::new(Notify::new());
+    let mut stop_request = StopRequest::listen(stop.clone())?;
     let request_log = Arc::new(RequestLog::default());
     let server_stats = plan.monitoring.server_stats;
     let view = Arc::new(ShellView::new(configuration, log.clone(), request_log.clone(), server_stats, stop.clone()));
     register_shell_commands(console.commands(), &(view.clone() as Arc<dyn Shell>));
 
     let page = fs::read("http_404.html").unwrap_or_else(|_| NOT_FOUND_PAGE.into());
-    let mut built = wiring::build(&plan, &page.into()).await;
+    let page: Bytes = page.into();
+    let mut built = tokio::select! {
+        built = wiring::build(&plan, &page) => built,
+        // A database that does not answer yet is waited for, which must not make the program deaf.
+        () = stop_request.received() => {
+            tracing::info!("[CONSOLE] Quitting");
+            return Ok(());
+        }
+    };
     if let Some(rest) = console.rest() {
         let port = Some(plan.network.console_port).filter(|port| *port != 0).unwrap_or(plan.network.port);
-        let router = built.routers.entry(port).or_insert_with(|| Router::new(Vec::from(NOT_FOUND_PAGE).into()));
+        let router = built.routers.entry(port).or_insert_with(|| Router::new(page.clone()));
         RestConsoleConnector::register(rest.clone(), router);
     }
     register_service_commands(&console, &built);
     let Built { routers, databases, .. } = built;
-    let listeners = Arc::new(listen(&plan.network, routers, &request_log)?);
+    let listeners = Arc::new(listen(&plan.network, routers, &page, &request_log)?);
     view.show_listeners(listeners.clone());
     let admin = start_admin(&plan, metrics.clone(), &databases)?;
     let upkeep = tokio::spawn(admin::keep_up(metrics));
@@ -90,7 +119,7 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
 
     let handle = console.handle();
     let console = tokio::spawn(async move { console.run(view.as_ref()).await });
-    stop_requested(&stop).await?;
+    stop_request.received().await;
 
     tracing::info!("[CONSOLE] Quitting");
     // Polls of the REST console are held for long; they are answered now so that their listener can stop.
@@ -104,7 +133,6 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     }
     upkeep.abort();
     drop(pid_file);
-    handle.flush().await;
     // The console ends by itself at its next prompt; a command that is running is given up with the program.
     console.abort();
     Ok(())
@@ -146,17 +174,27 @@ fn register_service_commands(console: &Console, built: &Built) {
     for service in &built.baked_textures {
         register_baked_texture_commands(console.commands(), service.clone());
     }
+    for service in &built.inventories {
+        register_inventory_commands(console.commands(), service.clone());
+    }
+    if let Some(library) = &built.library {
+        register_library_commands(console.commands(), library.clone());
+    }
 }
 
 /// Starts all listeners: one for each port that a connector names, the main one, and the one of `https_listener`.
-fn listen(network: &NetworkOptions, mut routers: BTreeMap<u16, Router>, request_log: &Arc<RequestLog>) -> Result<Vec<Listener>> {
+fn listen(
+    network: &NetworkOptions,
+    mut routers: BTreeMap<u16, Router>,
+    not_found_page: &Bytes,
+    request_log: &Arc<RequestLog>,
+) -> Result<Vec<Listener>> {
     let additional = network.https_listener.then_some(network.https_port);
     if let Some(port) = additional {
-        routers.entry(port).or_insert_with(|| Router::new(Vec::from(NOT_FOUND_PAGE).into()));
+        routers.entry(port).or_insert_with(|| Router::new(not_found_page.clone()));
     }
-    let speaks_tls = |port: u16| {
-        network.https_main && port == network.port || additional == Some(port) && !network.https_external
-    };
+    let speaks_tls =
+        |port: u16| network.https_main && port == network.port || additional == Some(port) && !network.https_external;
     let tls = match routers.keys().any(|port| speaks_tls(*port)) {
         true => Some(tls::server_config(&network.cert_path, network.cert_pass.expose())?),
         false => None,
@@ -248,9 +286,17 @@ fn say_ready(plan: &Plan, listeners: &[Listener], started: Instant) {
         _ => "127.0.0.1".to_owned(),
     };
     for listener in listeners {
-        let names: Vec<_> =
-            plan.connectors.iter().filter(|connector| connector.port == listener.port).map(|connector| connector.name.as_str()).collect();
-        tracing::info!("[SERVER]: port {} serves {}", listener.port, if names.is_empty() { "nothing".to_owned() } else { names.join(", ") });
+        let names: Vec<_> = plan
+            .connectors
+            .iter()
+            .filter(|connector| connector.port == listener.port)
+            .map(|connector| connector.name.as_str())
+            .collect();
+        tracing::info!(
+            "[SERVER]: port {} serves {}",
+            listener.port,
+            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+        );
     }
     let asset_port = plan.connectors.iter().find(|connector| matches!(connector.kind, ConnectorKind::Asset(_))).map(|it| it.port);
     if let Some(port) = asset_port {
@@ -262,14 +308,26 @@ fn say_ready(plan: &Plan, listeners: &[Listener], started: Instant) {
     tracing::info!("[SERVER]: ready after {} ms", started.elapsed().as_millis());
 }
 
-/// Waits for SIGTERM, SIGINT or the console's `quit`.
-async fn stop_requested(stop: &Notify) -> Result<()> {
-    let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
-        () = stop.notified() => {}
+/// What ends the program: SIGTERM, SIGINT or the console's `quit`.
+struct StopRequest {
+    terminated: Signal,
+    interrupted: Signal,
+    console: Arc<Notify>,
+}
+
+impl StopRequest {
+    /// From now on the signals no longer end the process by themselves.
+    fn listen(console: Arc<Notify>) -> Result<Self> {
+        let terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        Ok(Self { terminated, interrupted, console })
     }
-    Ok(())
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminated.recv() => {}
+            _ = self.interrupted.recv() => {}
+            () = self.console.notified() => {}
+        }
+    }
 }

@@ -8,9 +8,10 @@ use gridshell_services::database::Backend;
 
 use crate::settings::{
     AdminOptions, AssetConnectorOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions, ConnectorOptions,
-    DatabaseOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions,
+    DatabaseOptions, InventoryServiceOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions, NetworkOptions,
+    StartupOptions,
 };
-use crate::wiring::{self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, Planner};
+use crate::wiring::{self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, InventoryServicePlan, Planner};
 
 /// Something that an .ini line can name.
 pub struct Module {
@@ -46,6 +47,10 @@ pub enum Build {
     AssetService(fn(&mut Planner<'_>, &str) -> Option<AssetServicePlan>),
     /// A baked texture service, over the section of this name.
     BakedTextureService(fn(&mut Planner<'_>, &str) -> Option<BakedTextureServicePlan>),
+    /// An inventory service, over the section of this name.
+    InventoryService(fn(&mut Planner<'_>, &str) -> Option<InventoryServicePlan>),
+    /// The library; it is planned with the program, from its own section.
+    Library,
     /// A database.
     Database(Backend),
     /// The loader of default assets from files.
@@ -77,7 +82,12 @@ pub const MODULES: &[Module] = &[
         sections: &["BakedTextureService"],
         build: Build::InConnector(wiring::plan_baked_texture_connector),
     },
-    not_yet(InConnector, &["OpenSim.Server.Handlers.dll:XInventoryInConnector"], &["InventoryService", "HGInventoryService"]),
+    Module {
+        role: InConnector,
+        names: &["OpenSim.Server.Handlers.dll:XInventoryInConnector", "inventory"],
+        sections: &["InventoryService"],
+        build: Build::InConnector(wiring::plan_inventory_connector),
+    },
     not_yet(InConnector, &["OpenSim.Server.Handlers.dll:InventoryServiceInConnector"], &["InventoryService"]),
     not_yet(InConnector, &["OpenSim.Server.Handlers.dll:GridServiceConnector"], &["GridService"]),
     not_yet(InConnector, &["OpenSim.Server.Handlers.dll:GridInfoServerInConnector"], &["GridInfoService", "GridInfo", "SimulatorFeatures", "Economy"]),
@@ -127,8 +137,18 @@ pub const MODULES: &[Module] = &[
     },
     not_yet(Service, &["OpenSim.Services.AssetService.dll:XAssetService"], &["AssetService"]),
     not_yet(Service, &["OpenSim.Services.FSAssetService.dll:FSAssetConnector"], &["AssetService"]),
-    not_yet(Service, &["OpenSim.Services.InventoryService.dll:XInventoryService"], &["InventoryService"]),
-    not_yet(Service, &["OpenSim.Services.InventoryService.dll:LibraryService"], &["LibraryService"]),
+    Module {
+        role: Service,
+        names: &["OpenSim.Services.InventoryService.dll:XInventoryService", "inventory"],
+        sections: &["InventoryService", "DatabaseService"],
+        build: Build::InventoryService(wiring::plan_inventory_service),
+    },
+    Module {
+        role: Service,
+        names: &["OpenSim.Services.InventoryService.dll:LibraryService", "library"],
+        sections: &["LibraryService"],
+        build: Build::Library,
+    },
     not_yet(Service, &["OpenSim.Services.GridService.dll:GridService"], &["GridService"]),
     not_yet(Service, &["OpenSim.Services.PresenceService.dll:PresenceService"], &["PresenceService"]),
     not_yet(Service, &["OpenSim.Services.UserAccountService.dll:UserAccountService"], &["UserAccountService"]),
@@ -206,9 +226,9 @@ pub fn find(role: Role, name: &ModuleName) -> Result<&'static Module, Unknown> {
         same_library(&name.library, library) && (class.is_none() || class == known_class)
     };
     let of_role = || MODULES.iter().filter(move |module| module.role == role);
-    of_role().find(|module| module.names.iter().any(|known| is_named(known))).ok_or_else(|| Unknown {
-        nearest: nearest(&name.to_string(), of_role().flat_map(|module| module.names).copied()),
-    })
+    of_role()
+        .find(|module| module.names.iter().any(|known| is_named(known)))
+        .ok_or_else(|| Unknown { nearest: nearest(&name.to_string(), of_role().flat_map(|module| module.names).copied()) })
 }
 
 /// The module that an entry of the connector list names.
@@ -232,10 +252,34 @@ pub fn accepts(section: &str, key: &str) -> bool {
     free || accepted() || of_the_future() && !of_today() || key.is_empty() && of_today()
 }
 
+/// Keys that are no options of a struct, since they make up lists.
+const STARTUP_LISTS: &[OptionDescription] = &[
+    OptionDescription {
+        key: "ServiceConnectors",
+        type_name: "list",
+        default: "none",
+        meaning: "IN connectors, as in [ServiceList], separated by commas; the older way. They are loaded first.",
+    },
+    OptionDescription {
+        key: "Include-<any name>",
+        type_name: "string",
+        default: "none",
+        meaning: "Another file, files by a pattern with * and ?, or an http(s) address; in any section. What is included wins.",
+    },
+];
+const SERVICE_LIST: &[OptionDescription] = &[OptionDescription {
+    key: "<any name>",
+    type_name: "connector",
+    default: "none",
+    meaning: "An IN connector, as [[section@]port/]library[:class] or [[section@]port/]name. Loaded in this order.",
+}];
+
 /// The option structs that are read from a section; the list behind `gridshell options`.
 pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
     vec![
         ("Startup", StartupOptions::DESCRIPTIONS),
+        ("Startup", STARTUP_LISTS),
+        ("ServiceList", SERVICE_LIST),
         ("Network", NetworkOptions::DESCRIPTIONS),
         ("Network", AuthenticationOptions::DESCRIPTIONS),
         ("Logging", LoggingOptions::DESCRIPTIONS),
@@ -247,6 +291,11 @@ pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
         ("AssetService", AssetServiceOptions::DESCRIPTIONS),
         ("AssetService", DatabaseOptions::DESCRIPTIONS),
         ("AssetService", AuthenticationOptions::DESCRIPTIONS),
+        ("InventoryService", ConnectorOptions::DESCRIPTIONS),
+        ("InventoryService", InventoryServiceOptions::DESCRIPTIONS),
+        ("InventoryService", DatabaseOptions::DESCRIPTIONS),
+        ("InventoryService", AuthenticationOptions::DESCRIPTIONS),
+        ("LibraryService", LibraryServiceOptions::DESCRIPTIONS),
         ("BakedTextureService", ConnectorOptions::DESCRIPTIONS),
         ("BakedTextureService", BakedTextureOptions::DESCRIPTIONS),
         ("BakedTextureService", AuthenticationOptions::DESCRIPTIONS),
@@ -273,6 +322,10 @@ pub const ACCEPTED: &[(&str, &[&str])] = &[
     ("Network", &["http_listener_port", "asset_server_url"]),
     ("DatabaseService", &["EstateConnectionString", "MuteConnectionString"]),
     ("Monitoring", &["NetworkInterfaceTypes"]),
+    // how other modules name it
+    ("LibraryService", &["LocalServiceModule"]),
+    // the legacy connector, and the connector to other shells
+    ("InventoryService", &["UserServerURI", "SessionAuthentication", "InventoryServerURI", "RemoteRequestTimeout"]),
     ("AssetService", &[
         // other asset services
         "BaseDirectory", "SpoolDirectory", "UseOsgridFormat", "SecondaryInstance", "FallbackService", "ShowConsoleStats",

@@ -202,6 +202,27 @@ options! {
 }
 
 options! {
+    /// The inventory service on a database.
+    pub struct InventoryServiceOptions {
+        /// Folders and items may be deleted; where not, only links are.
+        "AllowDelete" => pub allow_delete: bool = true;
+        /// What belongs to another user than the one that a request names does not exist for it. When false that user is ignored, as
+        /// newer versions of OpenSimulator do.
+        "StrictOwner" => pub strict_owner: bool = true;
+    }
+}
+
+options! {
+    /// The library of files, which every user sees. It is loaded when there is a section [LibraryService].
+    pub struct LibraryServiceOptions {
+        /// Name of the library's root folder.
+        "LibraryName" => pub name: String = "OpenSim Library";
+        /// Control file that lists the library's files.
+        "DefaultLibrary" => pub control_file: String = "inventory/Libraries.xml";
+    }
+}
+
+options! {
     /// The database. Looked up in the service's section, then in [DatabaseService].
     pub struct DatabaseOptions {
         /// Kind of database: sqlite, mysql or postgres, or OpenSimulator's names for them.

@@ -2,66 +2,18 @@
 
 mod common;
 
-use std::process::Stdio;
-use std::time::Instant;
-
-use common::{Answer, PATIENCE, SQLITE, Shell, asset_document, free_port, read_answer, request, try_post, write_request};
+use common::rest_console::{KEYS, NEXT_PROMPT, between, command, open_session, read_until};
+use common::{SQLITE, Shell, asset_document, free_port, post_form, read_answer, try_post, write_request};
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 
 const ID: &str = "a55e7000-0000-4000-8000-0000000000a1";
 
-/// A shell with a REST console on its main listener.
 fn start() -> Shell {
-    start_with("ConsoleUser = Test\nConsolePass = \"se cret\"")
+    start_with(KEYS)
 }
 
 fn start_with(keys: &str) -> Shell {
-    let ini = SQLITE.replace("[ServiceList]", &format!("{keys}\n[ServiceList]"));
-    let mut shell = Shell::launch_in(TempDir::new().unwrap(), &ini, &["-console=rest"], Stdio::null());
-    shell.wait_until_ready();
-    shell.wait_for_output("R.O.B.U.S.T.# ");
-    shell
-}
-
-fn post(shell: &Shell, path: &str, form: &str) -> Answer {
-    request(&mut shell.connect(), "POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form.as_bytes()).unwrap()
-}
-
-/// What stands between two texts.
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before:?} in {text:?}")).1;
-    rest.split_once(after).unwrap_or_else(|| panic!("no {after:?} behind {before:?} in {text:?}")).0
-}
-
-/// Opens a session and gives its id.
-fn open_session(shell: &Shell) -> String {
-    let answer = post(shell, "/StartSession/", "USER=Test&PASS=se%20cret");
-    assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("text/xml")), "{}", answer.head);
-    between(answer.text(), "<SessionID>", "</SessionID>").to_owned()
-}
-
-/// The end of what a command prints.
-const NEXT_PROMPT: &str = "Prompt=\"true\" Command=\"true\" Input=\"false\">R.O.B.U.S.T.# </Line>";
-
-/// Polls until a text has come; gives all that came.
-fn read_until(shell: &Shell, session: &str, text: &str) -> String {
-    let mut all = String::new();
-    let deadline = Instant::now() + PATIENCE;
-    while !all.contains(text) {
-        assert!(Instant::now() < deadline, "{text:?} does not come:\n{all}");
-        let answer = post(shell, &format!("/ReadResponses/{session}/"), "");
-        assert_eq!(answer.status, 200, "{}", answer.head);
-        assert_eq!(answer.header("Connection"), Some("close"), "{}", answer.head);
-        all.push_str(answer.text());
-    }
-    all
-}
-
-fn command(shell: &Shell, session: &str, text: &str) {
-    let answer = post(shell, "/SessionCommand/", &format!("ID={session}&COMMAND={text}"));
-    assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("text/xml")));
-    assert_eq!(answer.text(), "<?xml version=\"1.0\"?><ConsoleSession><Result>OK</Result></ConsoleSession>");
+    common::rest_console::start_with(SQLITE, keys)
 }
 
 #[test]
@@ -72,7 +24,7 @@ fn a_session_from_its_start_to_its_end() {
         assert_eq!(shell.get(&format!("/assets/{ID}{form}")).status, 200, "now it is in the cache");
     }
 
-    let started = post(&shell, "/StartSession/", "USER=Test&PASS=se%20cret");
+    let started = post_form(&shell, "/StartSession/", "USER=Test&PASS=se%20cret");
     let document = started.text();
     assert!(document.starts_with("<?xml version=\"1.0\"?><ConsoleSession><SessionID>"), "{document}");
     assert_eq!(between(document, "<Prompt>", "</Prompt>"), "R.O.B.U.S.T.# ");
@@ -99,12 +51,15 @@ fn a_session_from_its_start_to_its_end() {
         assert_eq!(shell.get(&format!("/assets/{ID}{form}")).status, 404, "the cache has forgotten {form:?}");
     }
 
-    let closed = post(&shell, "/CloseSession/", &format!("ID={session}"));
-    assert_eq!((closed.status, closed.text()), (200, "<?xml version=\"1.0\"?><ConsoleSession><Result>OK</Result></ConsoleSession>"));
+    let closed = post_form(&shell, "/CloseSession/", &format!("ID={session}"));
+    assert_eq!(
+        (closed.status, closed.text()),
+        (200, "<?xml version=\"1.0\"?><ConsoleSession><Result>OK</Result></ConsoleSession>")
+    );
     let gone = shell.get(&format!("/ReadResponses/{session}/"));
     assert_eq!((gone.status, gone.header("Content-Type")), (404, Some("text/html")));
     assert!(gone.text().contains("404 Page not found"), "{}", gone.text());
-    assert_eq!(post(&shell, "/SessionCommand/", &format!("ID={session}&COMMAND=quit")).status, 404);
+    assert_eq!(post_form(&shell, "/SessionCommand/", &format!("ID={session}&COMMAND=quit")).status, 404);
     assert!(shell.output().contains("Size: 5 bytes"), "all output also goes to stdout");
 }
 
@@ -112,12 +67,12 @@ fn a_session_from_its_start_to_its_end() {
 fn nobody_comes_in_without_the_password() {
     let shell = start();
     for form in ["USER=Test&PASS=wrong", "USER=test&PASS=se%20cret", "USER=Test", "PASS=se%20cret", "USER=&PASS=", ""] {
-        let answer = post(&shell, "/StartSession/", form);
+        let answer = post_form(&shell, "/StartSession/", form);
         assert_eq!((answer.status, answer.header("Content-Type"), answer.body.len()), (401, Some("text/plain"), 0), "{form}");
     }
     let closed = start_with("");
     for form in ["USER=&PASS=", "USER=Test&PASS="] {
-        assert_eq!(post(&closed, "/StartSession/", form).status, 401, "without ConsoleUser nobody: {form}");
+        assert_eq!(post_form(&closed, "/StartSession/", form).status, 401, "without ConsoleUser nobody: {form}");
     }
 }
 
@@ -131,12 +86,14 @@ fn unknown_sessions_and_malformed_requests() {
         assert!(answer.text().contains("404 Page not found"), "{path}");
     }
     let session = open_session(&shell);
-    for form in [format!("ID={unknown}&COMMAND=quit"), "COMMAND=quit".to_owned(), "ID=x&COMMAND=quit".to_owned(), format!("ID={session}")] {
-        let answer = post(&shell, "/SessionCommand/", &form);
+    for form in
+        [format!("ID={unknown}&COMMAND=quit"), "COMMAND=quit".to_owned(), "ID=x&COMMAND=quit".to_owned(), format!("ID={session}")]
+    {
+        let answer = post_form(&shell, "/SessionCommand/", &form);
         assert_eq!((answer.status, answer.header("Content-Type"), answer.body.len()), (404, Some("text/plain"), 0), "{form}");
     }
-    assert_eq!(post(&shell, "/CloseSession/", "").status, 404);
-    assert_eq!(post(&shell, "/CloseSession/", &format!("ID={unknown}")).status, 200, "also for an id that does not exist");
+    assert_eq!(post_form(&shell, "/CloseSession/", "").status, 404);
+    assert_eq!(post_form(&shell, "/CloseSession/", &format!("ID={unknown}")).status, 200, "also for an id that does not exist");
     assert_eq!(shell.get("/assets/").status, 200, "nobody has stopped it");
 }
 

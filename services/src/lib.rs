@@ -6,3 +6,5 @@
 pub mod asset;
 pub mod baked_texture;
 pub mod database;
+pub mod inventory;
+pub mod library;

@@ -65,6 +65,8 @@ pub struct Response {
     pub body: Bytes,
     /// What was asked for, in the connector's words: the label of the request in metrics.
     pub operation: &'static str,
+    /// The service failed, whatever the status says: some wires have only 200.
+    pub failed: bool,
 }
 
 impl Response {
@@ -76,6 +78,7 @@ impl Response {
             headers: HeaderMap::new(),
             body: body.into(),
             operation: "",
+            failed: false,
         }
     }
 
@@ -97,6 +100,12 @@ impl Response {
     /// The same answer with a header.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// The same answer, counted in metrics as a failure of the server.
+    pub fn counted_as_failure(mut self) -> Self {
+        self.failed = true;
         self
     }
 

@@ -247,6 +247,7 @@ impl OperationMetrics {
 
     fn record(&self, response: &Response, elapsed: Duration, received: usize) {
         let result = match response.status.as_u16() {
+            _ if response.failed => &self.server_error,
             500.. => &self.server_error,
             400.. => &self.client_error,
             _ => &self.ok,

@@ -7,11 +7,14 @@ use anyhow::Result;
 use bytes::Bytes;
 use gridshell_connectors::http::Router;
 use gridshell_interfaces::baked_texture::BakedTextureService;
+use gridshell_interfaces::library::LibraryService;
 use gridshell_services::database::Database;
+use gridshell_services::inventory::SqlInventoryService;
+use gridshell_services::library::FileLibraryService;
 
 use super::asset::{AssetServices, SharedAssets};
 use super::database::Databases;
-use super::{ConnectorKind, ConnectorPlan, Plan, baked_texture};
+use super::{ConnectorKind, ConnectorPlan, Plan, baked_texture, inventory};
 
 /// Everything that was built, not listening yet.
 pub struct Built {
@@ -23,12 +26,21 @@ pub struct Built {
     pub assets: Vec<SharedAssets>,
     /// The baked texture services.
     pub baked_textures: Vec<Arc<dyn BakedTextureService>>,
+    /// The inventory services.
+    pub inventories: Vec<SqlInventoryService>,
+    /// The library, for the services that give it to users.
+    pub library: Option<Arc<dyn LibraryService>>,
 }
 
 /// Builds all connectors. One that cannot be built is said in the log and left out; the others go on (shell.md section 6.3).
 /// `not_found_page` is the body of 404 answers.
 pub async fn build(plan: &Plan, not_found_page: &Bytes) -> Built {
-    let mut builder = Builder { databases: Databases::default(), assets: AssetServices::default(), baked_textures: Vec::new() };
+    let mut builder = Builder {
+        databases: Databases::default(),
+        assets: AssetServices::default(),
+        baked_textures: Vec::new(),
+        inventories: Vec::new(),
+    };
     let mut routers = BTreeMap::new();
     // The main listener exists whether or not a connector is on it (shell.md section 5).
     routers.insert(plan.network.port, Router::new(not_found_page.clone()));
@@ -46,14 +58,19 @@ pub async fn build(plan: &Plan, not_found_page: &Bytes) -> Built {
             }
         }
     }
-    let Builder { databases, assets, baked_textures } = builder;
-    Built { routers, databases: databases.into_named(), assets: assets.into_all(), baked_textures }
+    let library: Option<Arc<dyn LibraryService>> = match &plan.library {
+        Some(options) => Some(Arc::new(FileLibraryService::load(options).await)),
+        None => None,
+    };
+    let Builder { databases, assets, baked_textures, inventories } = builder;
+    Built { routers, databases: databases.into_named(), assets: assets.into_all(), baked_textures, inventories, library }
 }
 
 struct Builder {
     databases: Databases,
     assets: AssetServices,
     baked_textures: Vec<Arc<dyn BakedTextureService>>,
+    inventories: Vec<SqlInventoryService>,
 }
 
 impl Builder {
@@ -62,6 +79,11 @@ impl Builder {
             ConnectorKind::Asset(plan) => self.assets.connect(plan, connector, &mut self.databases, router).await,
             ConnectorKind::BakedTexture(plan) => {
                 self.baked_textures.push(baked_texture::connect(plan, connector, router)?);
+                Ok(())
+            }
+            ConnectorKind::Inventory(plan) => {
+                let service = inventory::connect(plan, connector, &mut self.databases, router).await?;
+                self.inventories.push(service);
                 Ok(())
             }
         }

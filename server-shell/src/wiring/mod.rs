@@ -8,9 +8,11 @@ mod asset;
 mod baked_texture;
 mod build;
 mod database;
+mod inventory;
 mod plan;
 
 pub use asset::{AssetServicePlan, plan_asset_connector, plan_asset_service};
 pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
 pub use build::{Built, build};
+pub use inventory::{InventoryServicePlan, open_inventory, plan_inventory_connector, plan_inventory_service};
 pub use plan::{ConnectorKind, ConnectorPlan, Plan, Planner, plan};

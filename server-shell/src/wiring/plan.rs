@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use gridshell_config::{Configuration, ConnectorEntry, ModuleName, Problem, Reader, Severity, connector_entries};
 use gridshell_connectors::http::ServiceAuthentication;
+use gridshell_services::library::LibraryOptions;
 
 use super::asset::AssetConnectorPlan;
 use super::baked_texture::BakedTextureServicePlan;
+use super::inventory::InventoryServicePlan;
 use crate::registry::{self, Build, Module, Role};
 use crate::settings::{
-    AdminOptions, AuthenticationOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions,
+    AdminOptions, AuthenticationOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions,
 };
 
 /// What the program will do: everything read, nothing opened.
@@ -27,6 +29,8 @@ pub struct Plan {
     pub admin_port_is_chosen: bool,
     /// `[Monitoring]`.
     pub monitoring: MonitoringOptions,
+    /// `[LibraryService]`, where there is such a section.
+    pub library: Option<LibraryOptions>,
     /// The connectors, in the order of the list.
     pub connectors: Vec<ConnectorPlan>,
     /// Entries of the list that cannot be loaded, as they are written there.
@@ -53,6 +57,8 @@ pub enum ConnectorKind {
     Asset(AssetConnectorPlan),
     /// `/bakes`.
     BakedTexture(BakedTextureServicePlan),
+    /// `/xinventory`.
+    Inventory(InventoryServicePlan),
 }
 
 /// The state of planning, and what planning functions of modules use.
@@ -78,6 +84,11 @@ impl<'a> Planner<'a> {
         let logging = self.read("Logging", LoggingOptions::read);
         let admin = self.read("Admin", AdminOptions::read);
         let monitoring = self.read("Monitoring", MonitoringOptions::read);
+        let library = self
+            .configuration
+            .section("LibraryService")
+            .is_some()
+            .then(|| self.read("LibraryService", LibraryServiceOptions::read));
         let network = self.plan_network();
         let main_port = network.as_ref().map_or(0, |network| network.port);
         let (connectors, failed) = self.plan_connectors(main_port);
@@ -88,6 +99,9 @@ impl<'a> Planner<'a> {
             admin: admin?,
             admin_port_is_chosen: self.configuration.get("Admin", "Port").is_some(),
             monitoring: monitoring?,
+            library: library
+                .flatten()
+                .map(|options| LibraryOptions { name: options.name, control_file: options.control_file.into() }),
             connectors,
             failed,
         })
@@ -107,7 +121,10 @@ impl<'a> Planner<'a> {
                 reader.error("cert_path", "Path to X509 certificate is missing, server can't start");
             }
             if network.https_listener && network.https_port == network.port {
-                reader.error("https_port", format!("HTTP server for port {} already exists; https_port must be another", network.port));
+                reader.error(
+                    "https_port",
+                    format!("HTTP server for port {} already exists; https_port must be another", network.port),
+                );
             }
             if network.addresses.0.is_empty() {
                 reader.error("BindAddresses", "names no address to listen on, such as 0.0.0.0");
@@ -261,6 +278,7 @@ impl<'a> Planner<'a> {
             let path = match connector.kind {
                 ConnectorKind::Asset(_) => "/assets",
                 ConnectorKind::BakedTexture(_) => "/bakes",
+                ConnectorKind::Inventory(_) => "/xinventory",
             };
             if let Some(first) = seen.get(&(connector.port, path)) {
                 self.problems.push(Problem::warning(format!(

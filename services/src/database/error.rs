@@ -82,6 +82,19 @@ impl DatabaseError {
         }
     }
 
+    /// The server gave up a transaction for the sake of another one: the same once more may work.
+    pub(super) fn is_conflict(&self) -> bool {
+        let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
+        if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+            // Deadlock; what was read has changed since (MariaDB); a row that another one has just added.
+            matches!(error.number(), 1213 | 1020 | 1062)
+        } else if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+            matches!(error.code(), "40001" | "40P01" | "23505")
+        } else {
+            false
+        }
+    }
+
     /// A row with this key exists already.
     pub(crate) fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use connection_string::ConnectionString;
 pub use error::{DatabaseError, Result};
 pub use group_read::GroupRead;
-pub use mysql::MySqlDatabase;
+pub use mysql::{Isolation, MySqlDatabase};
 pub use postgres::PostgresDatabase;
 pub use sqlite::SqliteDatabase;
 pub use writer::Writer;

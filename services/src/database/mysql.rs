@@ -115,6 +115,15 @@ fn ssl_mode(string: &ConnectionString) -> Result<MySqlSslMode> {
     }
 }
 
+/// What a transaction is kept from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// It sees nothing that is not committed, and locks no more than the rows that it changes.
+    ReadCommitted,
+    /// As if it were alone: also what it looked for and did not find is locked.
+    Serializable,
+}
+
 /// One database on a MariaDB or MySQL server. Clones share the connections.
 #[derive(Clone)]
 pub struct MySqlDatabase {
@@ -122,6 +131,8 @@ pub struct MySqlDatabase {
     connect: MySqlConnectOptions,
     statement_timeout: Duration,
     acquire_timeout: Duration,
+    /// The server keeps a binary log of statements.
+    logs_statements: bool,
     place: String,
 }
 
@@ -131,6 +142,13 @@ impl MySqlDatabase {
         // not tell why.
         let mut first = connect(&settings.connect, options.acquire_timeout).await?;
         let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut first).await?;
+        // Older and newer servers do not have all of these variables.
+        let log: Vec<(String, String)> =
+            sqlx::query_as("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format')")
+                .fetch_all(&mut first)
+                .await?;
+        let is = |name: &str, value: &str| log.iter().any(|(n, v)| n.eq_ignore_ascii_case(name) && v.eq_ignore_ascii_case(value));
+        let logs_statements = is("log_bin", "ON") && is("binlog_format", "STATEMENT");
         first.close().await?;
 
         let set_up = session_statement(&version, options.statement_timeout);
@@ -145,6 +163,7 @@ impl MySqlDatabase {
             connect: settings.connect,
             statement_timeout: options.statement_timeout,
             acquire_timeout: options.acquire_timeout,
+            logs_statements,
             place: settings.place,
         })
     }
@@ -160,6 +179,24 @@ impl MySqlDatabase {
     {
         // The server ends a statement itself when its time is over; waiting a little longer here leaves the connection usable.
         pool::run(&self.pool, self.statement_timeout + Duration::from_secs(2), operation).await
+    }
+
+    /// Runs an operation in a transaction, as a whole or not at all. It may run several times, when it meets other transactions or its
+    /// connection proves to be dead.
+    ///
+    /// # Errors
+    /// What the operation gives; `Timeout` after several times the statement time limit; `Sql` when there is no connection.
+    pub async fn transaction<T, F>(&self, isolation: Isolation, operation: F) -> Result<T>
+    where
+        F: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    {
+        let begin = match isolation {
+            // The server cannot write such a transaction into a log of statements.
+            Isolation::ReadCommitted if self.logs_statements => "START TRANSACTION",
+            Isolation::ReadCommitted => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION",
+            Isolation::Serializable => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION",
+        };
+        pool::transaction(&self.pool, pool::transaction_limit(self.statement_timeout), begin, operation).await
     }
 
     /// A connection outside of the pool, for table upgrades: its statements have no time limit.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{Connection, Pool};
+use sqlx::{Connection, Pool, SqlSafeStr, SqlStr};
 
 use super::{DatabaseError, DatabaseOptions, PoolState, Result};
 
@@ -12,6 +12,10 @@ use super::{DatabaseError, DatabaseOptions, PoolState, Result};
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 /// How long to wait for that sign.
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a transaction that meets others is tried.
+const MAX_CONFLICTS: u32 = 20;
+/// How long it waits before it is tried again; longer each time.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(3);
 
 /// The pool settings of the dialects that talk to a server.
 pub(super) fn pool_options<DB: sqlx::Database>(options: &DatabaseOptions) -> PoolOptions<DB> {
@@ -67,6 +71,82 @@ where
         connection.close_on_drop();
     }
     result
+}
+
+/// How long a transaction may take, of several statements with this limit each.
+pub(super) fn transaction_limit(statement_timeout: Duration) -> Duration {
+    statement_timeout * 4 + Duration::from_secs(2)
+}
+
+/// Runs an operation in a transaction that `begin` opens: as a whole or not at all. It is repeated when the server gave it up in favour
+/// of another one, and once when its connection proves to be dead before anything could be committed. When the connection is lost
+/// while committing, nobody knows what became of it, and that is an error.
+pub(super) async fn transaction<DB, T, F>(pool: &Pool<DB>, limit: Duration, begin: &'static str, operation: F) -> Result<T>
+where
+    DB: sqlx::Database,
+    F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+{
+    let begin = begin.into_sql_str();
+    let mut connection = pool.acquire().await?;
+    let mut lost = false;
+    for attempt in 1.. {
+        let Ok(result) =
+            tokio::time::timeout(limit, in_transaction::<DB, T, F>(&mut connection, begin.clone(), &operation)).await
+        else {
+            connection.close_on_drop();
+            return Err(DatabaseError::Timeout(limit));
+        };
+        let (stage, error) = match result {
+            Ok(value) => return Ok(value),
+            Err((stage, error)) => (stage, DatabaseError::from(error)),
+        };
+        if error.is_conflict() && attempt < MAX_CONFLICTS {
+            tracing::debug!(%error, attempt, "the transaction met another one; once more");
+            tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
+        } else if error.is_connection_lost() {
+            connection.close_on_drop();
+            if lost || stage == Stage::Commit {
+                return Err(error);
+            }
+            tracing::debug!(%error, "connection lost; once more on a fresh one");
+            lost = true;
+            connection = acquire_living(pool).await?;
+        } else {
+            return Err(error);
+        }
+    }
+    Err(DatabaseError::Closed)
+}
+
+/// How far a transaction came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Work,
+    Commit,
+}
+
+async fn in_transaction<DB, T, F>(
+    connection: &mut PoolConnection<DB>,
+    begin: SqlStr,
+    operation: &F,
+) -> Result<T, (Stage, sqlx::Error)>
+where
+    DB: sqlx::Database,
+    F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+{
+    let working = |error| (Stage::Work, error);
+    let mut transaction = connection.begin_with(begin).await.map_err(working)?;
+    match operation(&mut transaction).await {
+        Ok(value) => {
+            transaction.commit().await.map_err(|error| (Stage::Commit, error))?;
+            Ok(value)
+        }
+        Err(error) => {
+            // On a connection that is dead this fails too; the first error says more.
+            let _ = transaction.rollback().await;
+            Err(working(error))
+        }
+    }
 }
 
 /// A connection that has just answered. After a restart of the server all pooled connections are dead; each is tried once.

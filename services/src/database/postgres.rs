@@ -143,6 +143,19 @@ impl PostgresDatabase {
         pool::run(&self.pool, self.statement_timeout + Duration::from_secs(2), operation).await
     }
 
+    /// Runs an operation in a transaction, as a whole or not at all. It may run several times, when it meets other transactions or its
+    /// connection proves to be dead.
+    ///
+    /// # Errors
+    /// What the operation gives; `Timeout` after several times the statement time limit; `Sql` when there is no connection.
+    pub async fn transaction<T, F>(&self, operation: F) -> Result<T>
+    where
+        F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    {
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+        pool::transaction(&self.pool, pool::transaction_limit(self.statement_timeout), BEGIN, operation).await
+    }
+
     /// A connection outside of the pool, for table upgrades: its statements have no time limit.
     pub(super) async fn connect_for_upgrade(&self) -> Result<PgConnection> {
         let mut connection = connect(&self.connect, self.acquire_timeout).await?;

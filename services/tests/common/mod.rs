@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod asset_battery;
+pub mod inventory_battery;
 pub mod proxy;
 
 use bytes::Bytes;

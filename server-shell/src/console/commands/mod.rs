@@ -5,6 +5,7 @@ mod baked_textures;
 mod configuration;
 mod general;
 mod http;
+mod inventory;
 mod log_level;
 mod script;
 mod statistics;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use assets::{AssetCommandOptions, register_asset_commands};
 pub use baked_textures::register_baked_texture_commands;
+pub use inventory::{register_inventory_commands, register_library_commands};
 pub use statistics::STATISTICS_TARGET;
 
 use super::command::{Command, Commands};
