@@ -99,7 +99,8 @@ async fn render(state: web::Data<State>) -> HttpResponse {
     for (name, database) in &state.databases {
         let pool = database.pool_state();
         for (state, connections) in [("in_use", pool.in_use), ("idle", pool.idle)] {
-            metrics::gauge!("gridshell_database_connections", "database" => name.clone(), "state" => state).set(connections as f64);
+            metrics::gauge!("gridshell_database_connections", "database" => name.clone(), "state" => state)
+                .set(connections as f64);
         }
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.render())

@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -302,7 +302,8 @@ fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) 
         Body { bytes: response.body, is_head },
     );
     // All error answers close the connection (transport.md section 1.3), as do connectors that ask for it.
-    let asked_to_close = response.headers.get(header::CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    let asked_to_close =
+        response.headers.get(header::CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
     let close = asked_to_close || response.status.as_u16() >= 400 || left == Some(0);
     answer.head_mut().set_camel_case_headers(true);
     if close {

@@ -224,7 +224,8 @@ fn json(event: &Event<'_>) -> String {
     event.record(&mut fields);
     let time = jiff::Timestamp::now().to_string();
     let metadata = event.metadata();
-    serde_json::json!({"timestamp": time, "level": metadata.level().as_str(), "target": metadata.target(), "fields": fields.0}).to_string()
+    serde_json::json!({"timestamp": time, "level": metadata.level().as_str(), "target": metadata.target(), "fields": fields.0})
+        .to_string()
 }
 
 /// The message with its fields behind it: `message key=value key=value`.

@@ -63,9 +63,12 @@ pub fn statistics() -> Vec<Statistic> {
     if let Some(threads) = field("Threads") {
         add("processor", "Threads", threads, "");
     }
-    for (name, line) in
-        [("ProcessResident", "VmRSS"), ("PeakProcessResident", "VmHWM"), ("ProcessVirtual", "VmSize"), ("PeakProcessVirtual", "VmPeak")]
-    {
+    for (name, line) in [
+        ("ProcessResident", "VmRSS"),
+        ("PeakProcessResident", "VmHWM"),
+        ("ProcessVirtual", "VmSize"),
+        ("PeakProcessVirtual", "VmPeak"),
+    ] {
         if let Some(kilobytes) = field(line) {
             add("process", name, kilobytes / 1024.0, "MB");
         }

@@ -11,7 +11,7 @@ use gridshell_config::{Configuration, Problem};
 use gridshell_connectors::http::Router;
 use gridshell_services::database::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
@@ -68,13 +68,24 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     }
     let pid_file = plan.startup.pid_file.as_deref().filter(|path| !path.is_empty()).and_then(PidFile::write);
     let stop = Arc::new(Notify::new());
+    let mut stop_request = StopRequest::listen(stop.clone())?;
     let request_log = Arc::new(RequestLog::default());
     let server_stats = plan.monitoring.server_stats;
     let view = Arc::new(ShellView::new(configuration, log.clone(), request_log.clone(), server_stats, stop.clone()));
     register_shell_commands(console.commands(), &(view.clone() as Arc<dyn Shell>));
 
     let page = fs::read("http_404.html").unwrap_or_else(|_| NOT_FOUND_PAGE.into());
-    let mut built = wiring::build(&plan, &page.into()).await;
+    let page = page.into();
+    let mut built = tokio::select! {
+        built = wiring::build(&plan, &page) => built,
+        // A database that does not answer yet is waited for, which must not make the program deaf.
+        () = stop_request.received() => {
+            tracing::info!("[CONSOLE] Quitting");
+            drop(pid_file);
+            console.handle().flush().await;
+            return Ok(());
+        }
+    };
     if let Some(rest) = console.rest() {
         let port = Some(plan.network.console_port).filter(|port| *port != 0).unwrap_or(plan.network.port);
         let router = built.routers.entry(port).or_insert_with(|| Router::new(Vec::from(NOT_FOUND_PAGE).into()));
@@ -90,7 +101,7 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
 
     let handle = console.handle();
     let console = tokio::spawn(async move { console.run(view.as_ref()).await });
-    stop_requested(&stop).await?;
+    stop_request.received().await;
 
     tracing::info!("[CONSOLE] Quitting");
     // Polls of the REST console are held for long; they are answered now so that their listener can stop.
@@ -154,9 +165,8 @@ fn listen(network: &NetworkOptions, mut routers: BTreeMap<u16, Router>, request_
     if let Some(port) = additional {
         routers.entry(port).or_insert_with(|| Router::new(Vec::from(NOT_FOUND_PAGE).into()));
     }
-    let speaks_tls = |port: u16| {
-        network.https_main && port == network.port || additional == Some(port) && !network.https_external
-    };
+    let speaks_tls =
+        |port: u16| network.https_main && port == network.port || additional == Some(port) && !network.https_external;
     let tls = match routers.keys().any(|port| speaks_tls(*port)) {
         true => Some(tls::server_config(&network.cert_path, network.cert_pass.expose())?),
         false => None,
@@ -248,9 +258,17 @@ fn say_ready(plan: &Plan, listeners: &[Listener], started: Instant) {
         _ => "127.0.0.1".to_owned(),
     };
     for listener in listeners {
-        let names: Vec<_> =
-            plan.connectors.iter().filter(|connector| connector.port == listener.port).map(|connector| connector.name.as_str()).collect();
-        tracing::info!("[SERVER]: port {} serves {}", listener.port, if names.is_empty() { "nothing".to_owned() } else { names.join(", ") });
+        let names: Vec<_> = plan
+            .connectors
+            .iter()
+            .filter(|connector| connector.port == listener.port)
+            .map(|connector| connector.name.as_str())
+            .collect();
+        tracing::info!(
+            "[SERVER]: port {} serves {}",
+            listener.port,
+            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+        );
     }
     let asset_port = plan.connectors.iter().find(|connector| matches!(connector.kind, ConnectorKind::Asset(_))).map(|it| it.port);
     if let Some(port) = asset_port {
@@ -262,14 +280,26 @@ fn say_ready(plan: &Plan, listeners: &[Listener], started: Instant) {
     tracing::info!("[SERVER]: ready after {} ms", started.elapsed().as_millis());
 }
 
-/// Waits for SIGTERM, SIGINT or the console's `quit`.
-async fn stop_requested(stop: &Notify) -> Result<()> {
-    let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
-        () = stop.notified() => {}
+/// What ends the program: SIGTERM, SIGINT or the console's `quit`.
+struct StopRequest {
+    terminated: Signal,
+    interrupted: Signal,
+    console: Arc<Notify>,
+}
+
+impl StopRequest {
+    /// From now on the signals no longer end the process by themselves.
+    fn listen(console: Arc<Notify>) -> Result<Self> {
+        let terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupted = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        Ok(Self { terminated, interrupted, console })
     }
-    Ok(())
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminated.recv() => {}
+            _ = self.interrupted.recv() => {}
+            () = self.console.notified() => {}
+        }
+    }
 }

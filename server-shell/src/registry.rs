@@ -206,9 +206,9 @@ pub fn find(role: Role, name: &ModuleName) -> Result<&'static Module, Unknown> {
         same_library(&name.library, library) && (class.is_none() || class == known_class)
     };
     let of_role = || MODULES.iter().filter(move |module| module.role == role);
-    of_role().find(|module| module.names.iter().any(|known| is_named(known))).ok_or_else(|| Unknown {
-        nearest: nearest(&name.to_string(), of_role().flat_map(|module| module.names).copied()),
-    })
+    of_role()
+        .find(|module| module.names.iter().any(|known| is_named(known)))
+        .ok_or_else(|| Unknown { nearest: nearest(&name.to_string(), of_role().flat_map(|module| module.names).copied()) })
 }
 
 /// The module that an entry of the connector list names.

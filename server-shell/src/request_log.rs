@@ -53,7 +53,12 @@ impl RequestLog {
         }
         entry.number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let Entry { number, .. } = entry;
-        tracing::info!("[LOGHTTP] HTTP IN {number} :{port} {} {} from {}", request.method, request.path.escape_debug(), request.client);
+        tracing::info!(
+            "[LOGHTTP] HTTP IN {number} :{port} {} {} from {}",
+            request.method,
+            request.path.escape_debug(),
+            request.client
+        );
         if level >= 5 {
             tracing::info!("[LOGHTTP] HTTP IN {number} :{port} body {}", excerpt(&request.body, level));
         }

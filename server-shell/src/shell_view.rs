@@ -31,7 +31,13 @@ pub struct ShellView {
 
 impl ShellView {
     /// A view; `stop` is notified when the console asks for the end of the program.
-    pub fn new(configuration: Configuration, log: Arc<Log>, request_log: Arc<RequestLog>, server_stats: bool, stop: Arc<Notify>) -> Self {
+    pub fn new(
+        configuration: Configuration,
+        log: Arc<Log>,
+        request_log: Arc<RequestLog>,
+        server_stats: bool,
+        stop: Arc<Notify>,
+    ) -> Self {
         Self {
             configuration: Mutex::new(configuration),
             log,

@@ -17,8 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub fn server_config(path: &str, password: &str) -> Result<Arc<ServerConfig>> {
     let load = || -> Result<ServerConfig> {
         let content = fs::read(path)?;
-        let (chain, key) =
-            if is_pkcs12(path, &content) { from_pkcs12(&content, password)? } else { from_pem(&content)? };
+        let (chain, key) = if is_pkcs12(path, &content) { from_pkcs12(&content, password)? } else { from_pem(&content)? };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         Ok(versions.with_no_client_auth().with_single_cert(chain, key)?)

@@ -24,7 +24,12 @@ fn metric(shell: &Shell, name: &str) -> f64 {
 fn wait_for_metric(shell: &Shell, name: &str, value: f64) {
     let deadline = Instant::now() + PATIENCE;
     while metric(shell, name) != value {
-        assert!(Instant::now() < deadline, "{name} is {}, not {value}:\n{}", metric(shell, name), admin(shell, "/metrics").text());
+        assert!(
+            Instant::now() < deadline,
+            "{name} is {}, not {value}:\n{}",
+            metric(shell, name),
+            admin(shell, "/metrics").text()
+        );
     }
 }
 
@@ -35,7 +40,11 @@ fn health_and_readiness() {
     assert_eq!((health.status, health.text()), (200, "ok\n"));
     let ready = admin(&shell, "/readyz");
     assert_eq!(ready.status, 200);
-    assert!(ready.text().starts_with("ready\n") && ready.text().contains("test.db") && ready.text().ends_with(": ok\n"), "{}", ready.text());
+    assert!(
+        ready.text().starts_with("ready\n") && ready.text().contains("test.db") && ready.text().ends_with(": ok\n"),
+        "{}",
+        ready.text()
+    );
     assert_eq!(admin(&shell, "/assets/").status, 404, "nothing else is there");
     assert_eq!(shell.get("/metrics").status, 404, "and none of this on the other ports");
     assert_eq!(shell.get("/readyz").status, 404);
@@ -44,8 +53,9 @@ fn health_and_readiness() {
 #[test]
 fn requests_are_counted_by_connector_and_method() {
     let shell = Shell::start(SQLITE);
-    let requests =
-        |method: &str, result: &str| format!("gridshell_requests_total{{connector=\"asset\",method=\"{method}\",result=\"{result}\"}}");
+    let requests = |method: &str, result: &str| {
+        format!("gridshell_requests_total{{connector=\"asset\",method=\"{method}\",result=\"{result}\"}}")
+    };
     assert_eq!(metric(&shell, &requests("get", "ok")), 0.0);
     let body = asset_document(ID, "aGVsbG8=");
     let mut stream = shell.connect();
@@ -85,7 +95,11 @@ fn requests_are_counted_by_connector_and_method() {
     wait_for_metric(&shell, &format!("gridshell_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1.0);
     let text = admin(&shell, "/metrics");
     assert_eq!(text.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert!(text.text().contains("gridshell_database_connections{database=") && text.text().contains("state=\"in_use\""), "{}", text.text());
+    assert!(
+        text.text().contains("gridshell_database_connections{database=") && text.text().contains("state=\"in_use\""),
+        "{}",
+        text.text()
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ mod common;
 #[path = "../../services/tests/common/mod.rs"]
 mod databases;
 
-use common::client::AssetClient;
 use common::Shell;
+use common::client::AssetClient;
 use databases::{TestDatabase, asset_battery};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,10 @@ fn bodies_that_are_no_asset() {
         ("entity bomb", entity_bomb.into()),
         ("DOCTYPE", format!("<!DOCTYPE AssetBase>{}", &good["<?xml version=\"1.0\" encoding=\"utf-8\"?>".len()..]).into()),
         ("undefined entity", good.replace("test", "&nothing;").into()),
-        ("external entity", good.replace("<AssetBase>", "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><AssetBase>").into()),
+        (
+            "external entity",
+            good.replace("<AssetBase>", "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><AssetBase>").into(),
+        ),
         ("NUL character", nul.into()),
         ("control character", control.into()),
         ("reference to a control character", good.replace("test", "&#x1;").into()),
@@ -96,7 +99,10 @@ fn requests_that_are_no_http() {
         ("a header's name that is too long", format!("GET /assets/x HTTP/1.1\r\nHost: x\r\n{}: y\r\n\r\n", "n".repeat(300))),
         ("a Content-Length that is no number", "POST /assets/ HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n".to_owned()),
         ("a negative Content-Length", "POST /assets/ HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n".to_owned()),
-        ("two Content-Lengths", "POST /assets/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".to_owned()),
+        (
+            "two Content-Lengths",
+            "POST /assets/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".to_owned(),
+        ),
         ("a body of 100 MB, declared", "POST /assets/ HTTP/1.1\r\nHost: x\r\nContent-Length: 104857600\r\n\r\n".to_owned()),
     ] {
         let answer = shell.exchange(bytes.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -120,7 +126,9 @@ fn http_1_0_is_served() {
 fn chunked_bodies_are_read_within_the_limits() {
     let shell = Shell::start(&SQLITE.replace("[ServiceList]", "MaxBodyBytes = 1000\n[ServiceList]"));
     let body = asset_document(ID, "aGVsbG8=");
-    let chunked = |body: &str| format!("POST /assets/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let chunked = |body: &str| {
+        format!("POST /assets/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+    };
     assert_eq!(shell.exchange(chunked(&"x".repeat(1001)).as_bytes()).unwrap().status, 400, "longer than the limit");
     nothing_was_stored(&shell);
     assert_eq!(shell.exchange(chunked(&body).as_bytes()).unwrap().status, 200);
@@ -178,7 +186,9 @@ fn oversized_bodies_leave_memory_flat() {
                 let sent = if head.starts_with('C') {
                     stream.write_all(&chunk)
                 } else {
-                    write!(stream, "{:x}\r\n", chunk.len()).and_then(|()| stream.write_all(&chunk)).and_then(|()| stream.write_all(b"\r\n"))
+                    write!(stream, "{:x}\r\n", chunk.len())
+                        .and_then(|()| stream.write_all(&chunk))
+                        .and_then(|()| stream.write_all(b"\r\n"))
                 };
                 // The server refuses and closes long before the end.
                 if sent.is_err() {

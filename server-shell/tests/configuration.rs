@@ -106,12 +106,7 @@ fn what_makes_a_start_impossible_ends_with_1_and_says_where() {
         ("a line without =", SMALL.replace("port = 9999", "port = 9999\nnonsense"), Some("nonsense"), vec!["="]),
         ("an open quote", SMALL.replace("test.db\"", "test.db"), Some("test.db"), vec!["\""]),
         ("a section that does not end", SMALL.replace("[Admin]", "[Admin"), Some("[Admin"), vec!["]"]),
-        (
-            "a circle",
-            SMALL.replace("9999", "${Network|a}\na = ${Network|port}"),
-            Some("port = ${"),
-            vec!["Network"],
-        ),
+        ("a circle", SMALL.replace("9999", "${Network|a}\na = ${Network|port}"), Some("port = ${"), vec!["Network"]),
         ("an unknown reference", SMALL.replace("9999", "${Const|Port}"), Some("${Const|Port}"), vec!["Const"]),
     ] {
         for arguments in [&["-console=none"][..], &["check"]] {
@@ -169,7 +164,8 @@ fn a_key_that_nobody_reads_is_a_warning_with_the_nearest_name() {
     assert_eq!(code, Some(0), "{output}");
     assert!(output.ends_with("0 errors, 2 warnings\n"), "{output}");
     let place = |key: &str| format!("warning: Robust.ini:{}: AssetService/{key}: ", line_of(&ini, key));
-    let warning = |key: &str| output.lines().find(|line| line.starts_with(&place(key))).unwrap_or_else(|| panic!("{key}: {output}"));
+    let warning =
+        |key: &str| output.lines().find(|line| line.starts_with(&place(key))).unwrap_or_else(|| panic!("{key}: {output}"));
     assert!(warning("AlowRemoteDelete").contains("AllowRemoteDelete?"), "{output}");
     assert!(!warning("Frobnicate").contains('?'), "nothing is near: {output}");
 }
@@ -296,7 +292,10 @@ fn a_hypergrid_configuration_checks_and_starts() {
         .lines()
         .filter(|line| line.starts_with("warning: "))
         .partition(|line| line.contains("does not exist in gridshell yet; "));
-    let entries = ini.lines().filter(|line| line.trim_start().starts_with(char::is_alphabetic) && line.contains(".dll:") && line.contains("Port}/")).count();
+    let entries = ini
+        .lines()
+        .filter(|line| line.trim_start().starts_with(char::is_alphabetic) && line.contains(".dll:") && line.contains("Port}/"))
+        .count();
     assert_eq!(skipped.len(), entries - 2, "all but the asset and the baked texture connector: {output}");
     assert_eq!(others.len(), 1, "{output}");
     assert!(others[0].contains("DatabaseService/StorageProvider: is given twice; the first, in line "), "{output}");
@@ -342,7 +341,10 @@ fn options_tells_key_type_default_and_meaning() {
     ] {
         let after = output.split(&format!("[{section}]\n")).nth(1).unwrap_or_else(|| panic!("no [{section}]:\n{output}"));
         let of_section = after.split("\n[").next().unwrap();
-        assert!(of_section.contains(&format!("\n    {option}")) || of_section.starts_with(&format!("    {option}")), "[{section}] {option}:\n{output}");
+        assert!(
+            of_section.contains(&format!("\n    {option}")) || of_section.starts_with(&format!("    {option}")),
+            "[{section}] {option}:\n{output}"
+        );
     }
     // Every key is followed by its meaning, a sentence or more.
     let lines: Vec<_> = output.lines().filter(|line| !line.starts_with('[')).collect();
@@ -362,7 +364,9 @@ fn listed_options() -> Vec<(String, Vec<(String, String)>)> {
     for line in output.lines() {
         if let Some(section) = line.strip_prefix('[') {
             sections.push((section.trim_end_matches(']').to_owned(), Vec::new()));
-        } else if let Some((key, rest)) = line.strip_prefix("    ").filter(|line| !line.starts_with(' ')).and_then(|line| line.split_once(" (")) {
+        } else if let Some((key, rest)) =
+            line.strip_prefix("    ").filter(|line| !line.starts_with(' ')).and_then(|line| line.split_once(" ("))
+        {
             let default = rest.trim_end_matches(')').split_once(", ").unwrap().1;
             sections.last_mut().unwrap().1.push((key.to_owned(), default.to_owned()));
         }
@@ -375,15 +379,27 @@ fn listed_options() -> Vec<(String, Vec<(String, String)>)> {
 fn options_lists_every_key_that_is_read() {
     let listed = listed_options();
     for (section, keys) in [
-        ("Startup", "PIDFile Prompt console logfile StatsLogFile ConsoleHistoryFileEnabled ConsoleHistoryFile ConsoleHistoryFileLines \
-                     ConsoleHistoryTimeStamp"),
-        ("Network", "port https_main https_listener https_port https_external cert_path cert_pass ConsolePort ConsoleUser ConsolePass \
-                     ConsoleAllowedOrigin AuthType HttpAuthUsername HttpAuthPassword AllowllHTTPRequestIn"),
+        (
+            "Startup",
+            "PIDFile Prompt console logfile StatsLogFile ConsoleHistoryFileEnabled ConsoleHistoryFile ConsoleHistoryFileLines \
+                     ConsoleHistoryTimeStamp",
+        ),
+        (
+            "Network",
+            "port https_main https_listener https_port https_external cert_path cert_pass ConsolePort ConsoleUser ConsolePass \
+                     ConsoleAllowedOrigin AuthType HttpAuthUsername HttpAuthPassword AllowllHTTPRequestIn",
+        ),
         ("DatabaseService", "StorageProvider ConnectionString"),
-        ("AssetService", "LocalServiceModule AllowRemoteDelete AllowRemoteDeleteAllTypes RedirectURL DefaultAssetLoader AssetLoaderArgs \
+        (
+            "AssetService",
+            "LocalServiceModule AllowRemoteDelete AllowRemoteDeleteAllTypes RedirectURL DefaultAssetLoader AssetLoaderArgs \
                           AssetLoaderEnabled StorageProvider ConnectionString AuthType HttpAuthUsername HttpAuthPassword \
-                          AllowllHTTPRequestIn"),
-        ("BakedTextureService", "LocalServiceModule BaseDirectory AuthType HttpAuthUsername HttpAuthPassword AllowllHTTPRequestIn"),
+                          AllowllHTTPRequestIn",
+        ),
+        (
+            "BakedTextureService",
+            "LocalServiceModule BaseDirectory AuthType HttpAuthUsername HttpAuthPassword AllowllHTTPRequestIn",
+        ),
         ("Monitoring", "ServerStatsEnabled"),
     ] {
         let (_, listed) = listed.iter().find(|(name, _)| name == section).unwrap_or_else(|| panic!("[{section}]"));

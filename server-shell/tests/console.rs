@@ -100,7 +100,10 @@ fn a_session_from_its_start_to_its_end() {
     }
 
     let closed = post(&shell, "/CloseSession/", &format!("ID={session}"));
-    assert_eq!((closed.status, closed.text()), (200, "<?xml version=\"1.0\"?><ConsoleSession><Result>OK</Result></ConsoleSession>"));
+    assert_eq!(
+        (closed.status, closed.text()),
+        (200, "<?xml version=\"1.0\"?><ConsoleSession><Result>OK</Result></ConsoleSession>")
+    );
     let gone = shell.get(&format!("/ReadResponses/{session}/"));
     assert_eq!((gone.status, gone.header("Content-Type")), (404, Some("text/html")));
     assert!(gone.text().contains("404 Page not found"), "{}", gone.text());
@@ -131,7 +134,9 @@ fn unknown_sessions_and_malformed_requests() {
         assert!(answer.text().contains("404 Page not found"), "{path}");
     }
     let session = open_session(&shell);
-    for form in [format!("ID={unknown}&COMMAND=quit"), "COMMAND=quit".to_owned(), "ID=x&COMMAND=quit".to_owned(), format!("ID={session}")] {
+    for form in
+        [format!("ID={unknown}&COMMAND=quit"), "COMMAND=quit".to_owned(), "ID=x&COMMAND=quit".to_owned(), format!("ID={session}")]
+    {
         let answer = post(&shell, "/SessionCommand/", &form);
         assert_eq!((answer.status, answer.header("Content-Type"), answer.body.len()), (404, Some("text/plain"), 0), "{form}");
     }

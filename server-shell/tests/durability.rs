@@ -50,12 +50,18 @@ struct Story {
 }
 
 /// Stores asset after asset until the connection breaks. `answers` counts those of all clients; the one that makes it `enough` says so.
-fn store_until_the_end(port: u16, first: u64, answers: &AtomicUsize, enough: usize, killer: &mpsc::Sender<()>) -> Story {
+fn store_until_the_end(
+    mut stream: TcpStream,
+    first: u64,
+    answers: &AtomicUsize,
+    enough: usize,
+    killer: &mpsc::Sender<()>,
+) -> Story {
     let mut story = Story::default();
-    let mut stream = connect(port).unwrap();
     for number in first.. {
         let id = asset(number).metadata.id;
-        let sent = write_request(&mut stream, "POST", "/assets/", "Content-Type: text/xml\r\n", &document(number, Style::Compact));
+        let sent =
+            write_request(&mut stream, "POST", "/assets/", "Content-Type: text/xml\r\n", &document(number, Style::Compact));
         let Ok(answer) = sent.and_then(|()| read_answer(&mut stream)) else {
             story.in_flight = Some(number);
             break;
@@ -73,12 +79,15 @@ fn store_until_the_end(port: u16, first: u64, answers: &AtomicUsize, enough: usi
 fn storm(shell: &Shell, round: u64, enough: usize) -> Vec<Story> {
     let answers = AtomicUsize::new(0);
     let (killer, killed) = mpsc::channel();
+    // All are connected before the first answer can end the program.
+    let streams: Vec<_> = (0..CLIENTS).map(|_| connect(shell.port).unwrap()).collect();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| {
+            .zip(streams)
+            .map(|(client, stream)| {
                 let (killer, answers) = (killer.clone(), &answers);
                 let first = (round * CLIENTS + client) << 32;
-                scope.spawn(move || store_until_the_end(shell.port, first, answers, enough, &killer))
+                scope.spawn(move || store_until_the_end(stream, first, answers, enough, &killer))
             })
             .collect();
         killed.recv_timeout(common::PATIENCE).expect("the storm does not get under way");

@@ -48,14 +48,22 @@ fn every_answer_has_its_length_and_none_is_chunked() {
         ("POST", "/get_assets_exist".to_owned(), "", "<ArrayOfString />", 200, "application/xml"),
         ("DELETE", "/assets/nothing".to_owned(), "", "", 200, "application/xml"),
         ("GET", "/nowhere".to_owned(), "", "", 404, "text/html"),
-        ("POST", "/nowhere".to_owned(), "Content-Type: application/x-www-form-urlencoded\r\n", "a=b", 200, "text/html;charset=UTF-8"),
+        (
+            "POST",
+            "/nowhere".to_owned(),
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+            "a=b",
+            200,
+            "text/html;charset=UTF-8",
+        ),
         ("POST", "/nowhere".to_owned(), "Content-Type: application/llsd+xml\r\n", "<llsd />", 404, "text/html;charset=UTF-8"),
         ("POST", "/".to_owned(), "Content-Type: text/xml\r\n", "", 404, "text/html;charset=UTF-8"),
         ("OPTIONS", "/anything".to_owned(), "", "", 200, "text/html;charset=UTF-8"),
     ] {
         // read_answer insists on a Content-Length and reads exactly so much.
         let mut stream = shell.connect();
-        let answer = request(&mut stream, method, &path, headers, body.as_bytes()).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let answer = request(&mut stream, method, &path, headers, body.as_bytes())
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         assert_eq!((answer.status, answer.header("Content-Type")), (status, Some(content_type)), "{method} {path}");
         assert_eq!(answer.header("Transfer-Encoding"), None, "{method} {path}");
         assert_eq!(answer.header("Server"), Some("OSWebServer"), "{method} {path}");
@@ -67,7 +75,11 @@ fn every_answer_has_its_length_and_none_is_chunked() {
             assert!(is_closed(&mut stream), "{method} {path}: an error closes the connection");
         } else {
             assert_ne!(answer.header("Connection"), Some("close"), "{method} {path}");
-            assert_eq!(request(&mut stream, "GET", "/assets/", "", b"").unwrap().status, 200, "{method} {path}: the connection goes on");
+            assert_eq!(
+                request(&mut stream, "GET", "/assets/", "", b"").unwrap().status,
+                200,
+                "{method} {path}: the connection goes on"
+            );
         }
     }
 }
@@ -99,7 +111,9 @@ fn a_connection_counts_down_and_closes_after_twenty_requests() {
 
 #[test]
 fn the_number_of_requests_and_the_idle_time_are_configurable() {
-    let shell = with_hello(&with_default_keep_alive().replace("[ServiceList]", "MaxRequestsPerConnection = 2\nIdleTimeout = 7\n[ServiceList]"));
+    let shell = with_hello(
+        &with_default_keep_alive().replace("[ServiceList]", "MaxRequestsPerConnection = 2\nIdleTimeout = 7\n[ServiceList]"),
+    );
     let mut stream = shell.connect();
     assert_eq!(request(&mut stream, "GET", "/assets/", "", b"").unwrap().header("Keep-Alive"), Some("timeout=7, max=1"));
     assert_eq!(request(&mut stream, "GET", "/assets/", "", b"").unwrap().header("Connection"), Some("close"));
@@ -186,7 +200,14 @@ fn a_request_may_come_in_single_bytes() {
     let mut stream = shell.connect();
     stream.set_nodelay(true).unwrap();
     let mut bytes = Vec::new();
-    write_request(&mut bytes, "POST", "/get_assets_exist", "", format!("<ArrayOfString><string>{ID}</string></ArrayOfString>").as_bytes()).unwrap();
+    write_request(
+        &mut bytes,
+        "POST",
+        "/get_assets_exist",
+        "",
+        format!("<ArrayOfString><string>{ID}</string></ArrayOfString>").as_bytes(),
+    )
+    .unwrap();
     for byte in bytes {
         stream.write_all(&[byte]).unwrap();
     }
@@ -288,7 +309,8 @@ fn basic_authentication() {
         assert_eq!(answer.header("WWW-Authenticate"), Some("Basic realm = \"Asset Server\""), "{name}");
         assert_eq!((answer.header("Connection"), answer.body.len()), (Some("close"), 0), "{name}");
         let other = ID.replace('1', "2");
-        let post = request(&mut shell.connect(), "POST", "/assets/", headers, asset_document(&other, "aGVsbG8=").as_bytes()).unwrap();
+        let post =
+            request(&mut shell.connect(), "POST", "/assets/", headers, asset_document(&other, "aGVsbG8=").as_bytes()).unwrap();
         assert_eq!(post.status, 401, "{name}");
         let delete = request(&mut shell.connect(), "DELETE", &format!("/assets/{ID}"), headers, b"").unwrap();
         assert_eq!(delete.status, 401, "{name}");
@@ -296,7 +318,11 @@ fn basic_authentication() {
         let exist = request(&mut shell.connect(), "POST", "/get_assets_exist", headers, list.as_bytes()).unwrap();
         let [first, second] = [exist.text().find("true").unwrap(), exist.text().find("false").unwrap()];
         assert!(first < second, "{name}: never protected, and neither request changed anything");
-        assert_eq!(request(&mut shell.connect(), "GET", "/bakes/11111111-2222-3333-4444-555555555555", headers, b"").unwrap().status, 401, "{name}");
+        assert_eq!(
+            request(&mut shell.connect(), "GET", "/bakes/11111111-2222-3333-4444-555555555555", headers, b"").unwrap().status,
+            401,
+            "{name}"
+        );
     }
 }
 
@@ -315,7 +341,8 @@ fn expect_100_continue_is_answered_before_the_body() {
     let shell = Shell::start(SQLITE);
     let body = asset_document(ID, "aGVsbG8=");
     let mut stream = shell.connect();
-    write!(stream, "POST /assets/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
+    write!(stream, "POST /assets/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", body.len())
+        .unwrap();
     assert_eq!(read_head(&mut stream).unwrap().head, "HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(body.as_bytes()).unwrap();
     assert_eq!(read_answer(&mut stream).unwrap().status, 200);

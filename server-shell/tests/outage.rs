@@ -18,7 +18,7 @@ const KEPT: &str = "a55e7000-0000-4000-8000-0000000000b1";
 const LATE: &str = "a55e7000-0000-4000-8000-0000000000b2";
 const UNKNOWN: &str = "a55e7000-0000-4000-8000-0000000000b3";
 
-/// Far more than the limits of two seconds in the connection string, far less than those without them.
+/// Far more than the limits of four seconds in the connection string, far less than those without them.
 const IN_TIME: Duration = Duration::from_secs(14);
 
 /// The program over a proxy, over a database.
@@ -31,11 +31,12 @@ struct Stage {
 impl Stage {
     async fn new(test: TestDatabase) -> Self {
         let value = |key: &str| {
-            let pair = test.connection_string.split(';').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0.trim() == key);
+            let pair =
+                test.connection_string.split(';').filter_map(|pair| pair.split_once('=')).find(|pair| pair.0.trim() == key);
             pair.unwrap_or_else(|| panic!("the connection string of the tests has no {key}=")).1.to_owned()
         };
         let proxy = Proxy::start(&format!("{}:{}", value("Server"), value("Port"))).await;
-        let limits = "Connection Timeout=2;Default Command Timeout=2;Max Pool Size=4";
+        let limits = "Connection Timeout=4;Default Command Timeout=4;Max Pool Size=4";
         let behind = format!("{};Host=127.0.0.1;Port={};{limits}", test.connection_string, proxy.port());
         // Without cached answers every request is for the database.
         let ini = common::on_database(test.backend, &behind).replace("[AssetService]\n", "[AssetService]\nCacheMegabytes = 0\n");

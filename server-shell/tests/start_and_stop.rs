@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, SQLITE, Shell, asset_document, connect, free_port, read_answer, request, run};
+use gridshell_services::database::Backend;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -19,7 +20,11 @@ const ID: &str = "a55e7000-0000-4000-8000-000000000001";
 /// The configuration of [`SQLITE`], with more keys in a section.
 fn with(section: &str, keys: &str) -> String {
     let header = format!("[{section}]\n");
-    if SQLITE.contains(&header) { SQLITE.replace(&header, &format!("{header}{keys}\n")) } else { format!("{header}{keys}\n{SQLITE}") }
+    if SQLITE.contains(&header) {
+        SQLITE.replace(&header, &format!("{header}{keys}\n"))
+    } else {
+        format!("{header}{keys}\n{SQLITE}")
+    }
 }
 
 fn launch(ini: &str, switches: &[&str]) -> Shell {
@@ -60,7 +65,10 @@ fn the_start_is_told_in_the_words_that_scripts_wait_for() {
 /// Whether a text has digits where the pattern has zeros, and is the same elsewhere.
 fn looks_like(text: &str, pattern: &str) -> bool {
     text.len() == pattern.len()
-        && text.bytes().zip(pattern.bytes()).all(|(found, wanted)| if wanted == b'0' { found.is_ascii_digit() } else { found == wanted })
+        && text
+            .bytes()
+            .zip(pattern.bytes())
+            .all(|(found, wanted)| if wanted == b'0' { found.is_ascii_digit() } else { found == wanted })
 }
 
 #[test]
@@ -132,6 +140,21 @@ fn idle_connections_do_not_hold_up_the_stop() {
 }
 
 #[test]
+fn a_signal_ends_the_wait_for_a_database() {
+    let nobody = free_port();
+    let ini = common::on_database(Backend::MySql, &format!("Server=127.0.0.1;Port={nobody};Database=x;User ID=x;Password=x"));
+    let ini = ini.replace("[Network]", "[Startup]\nPIDFile = robust.pid\n[Network]");
+    let mut shell = Shell::launch_in(TempDir::new().unwrap(), &ini, &["-console=none"], Stdio::null());
+    shell.wait_for_output("the database does not answer yet; trying again");
+    let pid_file = shell.folder.path().join("robust.pid");
+    assert!(pid_file.exists());
+    shell.signal(Signal::SIGTERM);
+    assert_eq!(shell.wait().code(), Some(0));
+    assert!(!pid_file.exists());
+    assert!(shell.output().contains("[CONSOLE] Quitting") && !shell.output().contains("Failed to load"), "{}", shell.output());
+}
+
+#[test]
 fn a_port_that_is_taken_ends_the_program() {
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -192,7 +215,10 @@ fn an_unknown_kind_of_console_ends_the_program() {
     fs::write(folder.path().join("Robust.ini"), ini).unwrap();
     let (code, output) = run(folder.path(), &["-console=graphical"]);
     assert_eq!(code, Some(1), "{output}");
-    assert!(output.contains("[Startup] console: there is no kind \"graphical\"; there are local, basic, rest and none"), "{output}");
+    assert!(
+        output.contains("[Startup] console: there is no kind \"graphical\"; there are local, basic, rest and none"),
+        "{output}"
+    );
 }
 
 /// The lines of a log file once the program has ended.
@@ -230,7 +256,8 @@ fn the_log_file_has_the_originals_form_and_is_appended_to() {
 
 #[test]
 fn rotation_names_log_files_by_date() {
-    for (rotation, date) in [("daily", "Robust.log.0000-00-00"), ("hourly", "Robust.log.0000-00-00-00"), ("never", "Robust.log")] {
+    for (rotation, date) in [("daily", "Robust.log.0000-00-00"), ("hourly", "Robust.log.0000-00-00-00"), ("never", "Robust.log")]
+    {
         let mut shell = Shell::start(&with("Logging", &format!("Rotation = {rotation}")));
         shell.signal(Signal::SIGTERM);
         shell.wait();
@@ -246,12 +273,12 @@ fn the_log_file_may_be_json() {
     let mut shell = Shell::start(&with("Logging", "FileFormat = json\nConsoleFormat = json"));
     shell.signal(Signal::SIGTERM);
     shell.wait();
-    for (place, lines) in [
-        ("file", log_lines(shell.folder.path(), "Robust.log")),
-        ("console", shell.output().lines().map(str::to_owned).collect()),
-    ] {
+    for (place, lines) in
+        [("file", log_lines(shell.folder.path(), "Robust.log")), ("console", shell.output().lines().map(str::to_owned).collect())]
+    {
         let objects: Vec<serde_json::Value> = lines.iter().map(|line| serde_json::from_str(line).expect(line)).collect();
-        let loaded = objects.iter().find(|object| object["fields"]["message"] == "[SERVER]: AssetServiceConnector loaded successfully");
+        let loaded =
+            objects.iter().find(|object| object["fields"]["message"] == "[SERVER]: AssetServiceConnector loaded successfully");
         assert_eq!(loaded.unwrap_or_else(|| panic!("{place}"))["level"], "INFO", "{place}");
     }
 }
@@ -269,7 +296,11 @@ fn an_open_private_listener_is_warned_of_loudly() {
         ("open to all", open.clone(), Some("asset, baked_texture asks")),
         ("loopback", SQLITE.to_owned(), None),
         ("credentials for all", open.replace("[ServiceList]", &format!("{credentials}[ServiceList]")), None),
-        ("credentials for one", open.replace("[AssetService]\n", &format!("[AssetService]\n{credentials}")), Some(": baked_texture asks")),
+        (
+            "credentials for one",
+            open.replace("[AssetService]\n", &format!("[AssetService]\n{credentials}")),
+            Some(": baked_texture asks"),
+        ),
         ("public on purpose", of_both("AuthType = None"), None),
         ("None for all", open.replace("[ServiceList]", "AuthType = None\n[ServiceList]"), Some("asset, baked_texture asks")),
     ] {

@@ -102,20 +102,29 @@ fn https_listener_is_one_more_listener_that_connectors_name() {
     let (folder, certificate) = certificates();
     let secure = free_port();
     let ini = with(&format!("https_listener = true\nhttps_port = {secure}\ncert_path = grid.p12\ncert_pass = {PASSWORD}"));
-    let ini = ini.replace("[ServiceList]", &format!("[ServiceList]\nPublic = \"{secure}/OpenSim.Server.Handlers.dll:AssetServiceConnector\""));
+    let ini = ini.replace(
+        "[ServiceList]",
+        &format!("[ServiceList]\nPublic = \"{secure}/OpenSim.Server.Handlers.dll:AssetServiceConnector\""),
+    );
     let shell = Shell::start_in(folder, &ini);
     assert_eq!(shell.post("/assets/", asset_document(ID, "aGVsbG8=").as_bytes()).status, 200);
     assert_eq!(get_over_tls(secure, &certificate, &format!("/assets/{ID}/data")).text(), "hello");
     plain_http_is_not_answered(secure);
     // The connectors that do not name the port are not on it.
-    assert_eq!(get_over_tls(secure, &certificate, "/bakes/11111111-2222-3333-4444-555555555555").header("Content-Type"), Some("text/html"));
+    assert_eq!(
+        get_over_tls(secure, &certificate, "/bakes/11111111-2222-3333-4444-555555555555").header("Content-Type"),
+        Some("text/html")
+    );
 }
 
 #[test]
 fn https_external_is_plain_http_for_a_proxy() {
     let proxied = free_port();
     let ini = with(&format!("https_listener = true\nhttps_port = {proxied}\nhttps_external = true"));
-    let ini = ini.replace("[ServiceList]", &format!("[ServiceList]\nPublic = \"{proxied}/OpenSim.Server.Handlers.dll:AssetServiceConnector\""));
+    let ini = ini.replace(
+        "[ServiceList]",
+        &format!("[ServiceList]\nPublic = \"{proxied}/OpenSim.Server.Handlers.dll:AssetServiceConnector\""),
+    );
     let _shell = Shell::start(&ini);
     assert_eq!(common::try_get(proxied, "/assets/").unwrap().status, 200);
 }
@@ -152,7 +161,10 @@ fn certificates_that_cannot_be_used_end_the_program() {
         let (code, output) = run_with(folder.path(), &format!("https_main = true\ncert_path = {file}\ncert_pass = {password}"));
         assert_eq!(code, Some(1), "{name}: {output}");
         let last = output.lines().last().unwrap_or_default();
-        assert!(last.starts_with("gridshell: ") && last.contains("[Network] cert_path") && last.contains(file), "{name}: {output}");
+        assert!(
+            last.starts_with("gridshell: ") && last.contains("[Network] cert_path") && last.contains(file),
+            "{name}: {output}"
+        );
         assert!(last.contains(message), "{name}: {output}");
         assert!(!output.contains("simsalabim") && !output.contains(PASSWORD), "{name}: a password is shown: {output}");
     }

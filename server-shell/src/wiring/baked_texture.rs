@@ -35,7 +35,11 @@ pub fn plan_baked_texture_service(planner: &mut Planner<'_>, section: &str) -> O
 }
 
 /// Builds the connector and registers its path.
-pub fn connect(plan: &BakedTextureServicePlan, connector: &ConnectorPlan, router: &mut Router) -> Result<Arc<dyn BakedTextureService>> {
+pub fn connect(
+    plan: &BakedTextureServicePlan,
+    connector: &ConnectorPlan,
+    router: &mut Router,
+) -> Result<Arc<dyn BakedTextureService>> {
     let service = Arc::new(FileBakedTextureService::new(&plan.base_directory));
     BakedTextureConnector::new(service.clone()).register(router, connector.protection.clone());
     Ok(service)

@@ -9,9 +9,7 @@ use gridshell_connectors::http::ServiceAuthentication;
 use super::asset::AssetConnectorPlan;
 use super::baked_texture::BakedTextureServicePlan;
 use crate::registry::{self, Build, Module, Role};
-use crate::settings::{
-    AdminOptions, AuthenticationOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions,
-};
+use crate::settings::{AdminOptions, AuthenticationOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions};
 
 /// What the program will do: everything read, nothing opened.
 pub struct Plan {
@@ -107,7 +105,10 @@ impl<'a> Planner<'a> {
                 reader.error("cert_path", "Path to X509 certificate is missing, server can't start");
             }
             if network.https_listener && network.https_port == network.port {
-                reader.error("https_port", format!("HTTP server for port {} already exists; https_port must be another", network.port));
+                reader.error(
+                    "https_port",
+                    format!("HTTP server for port {} already exists; https_port must be another", network.port),
+                );
             }
             if network.addresses.0.is_empty() {
                 reader.error("BindAddresses", "names no address to listen on, such as 0.0.0.0");

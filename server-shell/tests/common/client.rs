@@ -88,7 +88,8 @@ impl AssetService for AssetClient {
     }
 
     async fn store(&self, asset: Asset) -> Result<Uuid> {
-        let document = codec::encode_asset(&asset, dotnet::Style::Compact).map_err(|error| ServiceError::invalid(error.to_string()))?;
+        let document =
+            codec::encode_asset(&asset, dotnet::Style::Compact).map_err(|error| ServiceError::invalid(error.to_string()))?;
         let answer = self.ask("POST", "/assets/".to_owned(), document).await?;
         let id = dotnet::read_string(&answer).map_err(unreadable)?.parse().map_err(unreadable)?;
         // A refusal is the zero UUID (assets.md section 4).

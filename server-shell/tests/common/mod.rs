@@ -298,7 +298,8 @@ pub fn request(stream: &mut (impl Read + Write), method: &str, path: &str, heade
 /// Sends one request and does not wait for its answer.
 pub fn write_request(stream: &mut impl Write, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<()> {
     let length = body.len();
-    let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n").into_bytes();
+    let mut bytes =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {length}\r\n\r\n").into_bytes();
     bytes.extend_from_slice(body);
     stream.write_all(&bytes)
 }
@@ -306,7 +307,8 @@ pub fn write_request(stream: &mut impl Write, method: &str, path: &str, headers:
 /// Reads one answer, which must have a Content-Length: nothing is ever sent in chunks.
 pub fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
     let mut answer = read_head(stream)?;
-    let length = answer.header("Content-Length").ok_or_else(|| io::Error::other(format!("no Content-Length: {}", answer.head)))?;
+    let length =
+        answer.header("Content-Length").ok_or_else(|| io::Error::other(format!("no Content-Length: {}", answer.head)))?;
     answer.body = vec![0; length.parse().map_err(io::Error::other)?];
     stream.read_exact(&mut answer.body)?;
     Ok(answer)
