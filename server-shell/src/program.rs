@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use gridshell_config::{Configuration, Problem};
 use gridshell_connectors::http::Router;
 use gridshell_services::database::Database;
@@ -45,18 +46,36 @@ pub fn run(configuration: Configuration) -> Result<()> {
     };
     // Services keep their connections and timers on this runtime; each listener's workers have their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("services").enable_all().build()?;
-    let outcome = runtime.block_on(serve(configuration, plan, problems));
+    let outcome = runtime.block_on(start(configuration, plan, problems));
     // A console thread that waits for a key must not keep the program.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>) -> Result<()> {
-    let started = Instant::now();
+/// Starts the log and the console, and runs everything else with them: what goes wrong from then on is in the log too.
+async fn start(configuration: Configuration, plan: Plan, problems: Vec<Problem>) -> Result<()> {
     let metrics = admin::install_metrics()?;
     let log = Arc::new(Log::start(&plan.logging, &plan.startup.log_file, &plan.startup.stats_log_file)?);
     let console = Console::open(console_options(&plan, &configuration)?).context("cannot open the console")?;
-    log.show_on(console.handle());
+    let handle = console.handle();
+    log.show_on(handle.clone());
+    let outcome = serve(configuration, plan, problems, metrics, log, console).await;
+    if let Err(error) = &outcome {
+        tracing::error!("[SERVER]: {error:#}");
+    }
+    handle.flush().await;
+    outcome
+}
+
+async fn serve(
+    configuration: Configuration,
+    plan: Plan,
+    problems: Vec<Problem>,
+    metrics: PrometheusHandle,
+    log: Arc<Log>,
+    console: Console,
+) -> Result<()> {
+    let started = Instant::now();
     tracing::info!("[SERVER BASE]: Starting in {}", std::env::current_dir().unwrap_or_default().display());
     tracing::info!("[SERVER BASE]: gridshell version: {}", env!("CARGO_PKG_VERSION"));
     for problem in &problems {
@@ -75,25 +94,23 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     register_shell_commands(console.commands(), &(view.clone() as Arc<dyn Shell>));
 
     let page = fs::read("http_404.html").unwrap_or_else(|_| NOT_FOUND_PAGE.into());
-    let page = page.into();
+    let page: Bytes = page.into();
     let mut built = tokio::select! {
         built = wiring::build(&plan, &page) => built,
         // A database that does not answer yet is waited for, which must not make the program deaf.
         () = stop_request.received() => {
             tracing::info!("[CONSOLE] Quitting");
-            drop(pid_file);
-            console.handle().flush().await;
             return Ok(());
         }
     };
     if let Some(rest) = console.rest() {
         let port = Some(plan.network.console_port).filter(|port| *port != 0).unwrap_or(plan.network.port);
-        let router = built.routers.entry(port).or_insert_with(|| Router::new(Vec::from(NOT_FOUND_PAGE).into()));
+        let router = built.routers.entry(port).or_insert_with(|| Router::new(page.clone()));
         RestConsoleConnector::register(rest.clone(), router);
     }
     register_service_commands(&console, &built);
     let Built { routers, databases, .. } = built;
-    let listeners = Arc::new(listen(&plan.network, routers, &request_log)?);
+    let listeners = Arc::new(listen(&plan.network, routers, &page, &request_log)?);
     view.show_listeners(listeners.clone());
     let admin = start_admin(&plan, metrics.clone(), &databases)?;
     let upkeep = tokio::spawn(admin::keep_up(metrics));
@@ -115,7 +132,6 @@ async fn serve(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     }
     upkeep.abort();
     drop(pid_file);
-    handle.flush().await;
     // The console ends by itself at its next prompt; a command that is running is given up with the program.
     console.abort();
     Ok(())
@@ -160,10 +176,15 @@ fn register_service_commands(console: &Console, built: &Built) {
 }
 
 /// Starts all listeners: one for each port that a connector names, the main one, and the one of `https_listener`.
-fn listen(network: &NetworkOptions, mut routers: BTreeMap<u16, Router>, request_log: &Arc<RequestLog>) -> Result<Vec<Listener>> {
+fn listen(
+    network: &NetworkOptions,
+    mut routers: BTreeMap<u16, Router>,
+    not_found_page: &Bytes,
+    request_log: &Arc<RequestLog>,
+) -> Result<Vec<Listener>> {
     let additional = network.https_listener.then_some(network.https_port);
     if let Some(port) = additional {
-        routers.entry(port).or_insert_with(|| Router::new(Vec::from(NOT_FOUND_PAGE).into()));
+        routers.entry(port).or_insert_with(|| Router::new(not_found_page.clone()));
     }
     let speaks_tls =
         |port: u16| network.https_main && port == network.port || additional == Some(port) && !network.https_external;

@@ -232,10 +232,34 @@ pub fn accepts(section: &str, key: &str) -> bool {
     free || accepted() || of_the_future() && !of_today() || key.is_empty() && of_today()
 }
 
+/// Keys that are no options of a struct, since they make up lists.
+const STARTUP_LISTS: &[OptionDescription] = &[
+    OptionDescription {
+        key: "ServiceConnectors",
+        type_name: "list",
+        default: "none",
+        meaning: "IN connectors, as in [ServiceList], separated by commas; the older way. They are loaded first.",
+    },
+    OptionDescription {
+        key: "Include-<any name>",
+        type_name: "string",
+        default: "none",
+        meaning: "Another file, files by a pattern with * and ?, or an http(s) address; in any section. What is included wins.",
+    },
+];
+const SERVICE_LIST: &[OptionDescription] = &[OptionDescription {
+    key: "<any name>",
+    type_name: "connector",
+    default: "none",
+    meaning: "An IN connector, as [[section@]port/]library[:class] or [[section@]port/]name. Loaded in this order.",
+}];
+
 /// The option structs that are read from a section; the list behind `gridshell options`.
 pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
     vec![
         ("Startup", StartupOptions::DESCRIPTIONS),
+        ("Startup", STARTUP_LISTS),
+        ("ServiceList", SERVICE_LIST),
         ("Network", NetworkOptions::DESCRIPTIONS),
         ("Network", AuthenticationOptions::DESCRIPTIONS),
         ("Logging", LoggingOptions::DESCRIPTIONS),

@@ -71,7 +71,9 @@ pub(super) struct Assets {
 
 impl Assets {
     pub(super) fn new(database: SqliteDatabase) -> Self {
-        let queries = database.parallel_reads();
+        // Half of the connections: the other processors are busy with what is done with the answers, and fewer queries at once are
+        // longer ones, with fewer ways back and forth.
+        let queries = (database.parallel_reads() / 2).max(1);
         Self { database, gets: GroupRead::new(queries), data: GroupRead::new(queries) }
     }
 
