@@ -33,6 +33,10 @@ fn is_name_character(character: char) -> bool {
 /// .NET knows the letters of an older edition of XML than others do. Here only those of the common European alphabets and the
 /// CJK blocks stay as they are, and all others are escaped, which every reader of such names undoes.
 pub fn push_encoded(out: &mut String, text: &str) {
+    if is_plain(text) {
+        out.push_str(text);
+        return;
+    }
     for (at, character) in text.char_indices() {
         let allowed = match character {
             '_' => escape_at(&text[at..]).is_none(),
@@ -53,6 +57,12 @@ pub fn push_encoded(out: &mut String, text: &str) {
             let _ = write!(out, "_x{:0width$X}_", u32::from(character));
         }
     }
+}
+
+/// True for ASCII letters and digits that begin with a letter: nothing to encode. Nearly all names are such, and documents have
+/// many.
+fn is_plain(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The text that a local name stands for: `_x0020_` and `_x00000020_` become a blank. What only looks similar stays.

@@ -50,23 +50,44 @@ pub fn in_one_allocation(write: impl Fn(&mut dyn Sink)) -> Bytes {
 /// 5.1). Characters that no XML document may contain are dropped: the original writes references to them, which no reader takes.
 pub fn put_text<S: Sink + ?Sized>(sink: &mut S, text: &str) {
     let bytes = text.as_bytes();
-    let mut written = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        let (replacement, length): (&[u8], _) = match byte {
+    let (mut written, mut at) = (0, 0);
+    while let Some(found) = bytes[at..].iter().position(|&byte| NOT_PLAIN[usize::from(byte)]) {
+        at += found;
+        let (replacement, length): (&[u8], _) = match bytes[at] {
             b'&' => (b"&amp;", 1),
             b'<' => (b"&lt;", 1),
             b'>' => (b"&gt;", 1),
-            0..=0x08 | 0x0b | 0x0c | 0x0e..=0x1f => (b"", 1),
+            0xef if !matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])) => {
+                at += 1;
+                continue;
+            }
             // U+FFFE and U+FFFF
-            0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])) => (b"", 3),
-            _ => continue,
+            0xef => (b"", 3),
+            // Control characters
+            _ => (b"", 1),
         };
         sink.put(&bytes[written..at]);
         sink.put(replacement);
-        written = at + length;
+        at += length;
+        written = at;
     }
     sink.put(&bytes[written..]);
 }
+
+/// The bytes at which [`put_text`] has to look closer.
+const NOT_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = !matches!(byte as u8, b'\t' | b'\n' | b'\r');
+        byte += 1;
+    }
+    table[b'&' as usize] = true;
+    table[b'<' as usize] = true;
+    table[b'>' as usize] = true;
+    table[0xef] = true;
+    table
+};
 
 #[cfg(test)]
 mod tests {
