@@ -158,6 +158,15 @@ fn a_connector_of_opensimulator_that_does_not_exist_yet_is_one_warning() {
 }
 
 #[test]
+fn who_asks_for_a_certificate_hears_that_none_is_made() {
+    let folder = folder(&format!("[Startup]\n    EnableRobustSelfsignedCertSupport = True\n{SMALL}"));
+    let (status, output) = run(folder.path(), &["check"]);
+    assert_eq!(status, Some(0));
+    let place = "warning: Robust.ini:2: Startup/EnableRobustSelfsignedCertSupport: gridshell makes no certificates";
+    assert!(output.contains(place) && output.ends_with("0 errors, 1 warnings\n"), "{output}");
+}
+
+#[test]
 fn a_key_that_nobody_reads_is_a_warning_with_the_nearest_name() {
     let ini = SMALL.replace("[AssetService]", "[AssetService]\n    AlowRemoteDelete = true\n    Frobnicate = 1");
     let (code, output) = run(folder(&ini).path(), &["check"]);
@@ -413,10 +422,12 @@ fn options_lists_every_key_that_is_read() {
 #[test]
 fn every_listed_option_is_read_and_its_default_can_be_written() {
     let mut ini = "[ServiceList]\nA = \"asset\"\nB = \"baked_texture\"\n".to_owned();
-    let sections = listed_options();
+    let mut sections = listed_options();
+    // Its keys are free, so there is nothing in it that could go unread.
+    sections.retain(|(section, _)| section != "ServiceList");
     for (section, options) in &sections {
         ini.push_str(&format!("[{section}]\n"));
-        for (key, default) in options {
+        for (key, default) in options.iter().filter(|(key, _)| !key.contains('<')) {
             let value = match (section.as_str(), key.as_str(), default.as_str()) {
                 (_, "port", _) => "9999",
                 ("AssetService", "LocalServiceModule", _) => "asset",
