@@ -158,6 +158,15 @@ fn a_connector_of_opensimulator_that_does_not_exist_yet_is_one_warning() {
 }
 
 #[test]
+fn who_asks_for_a_certificate_hears_that_none_is_made() {
+    let folder = folder(&format!("[Startup]\n    EnableRobustSelfsignedCertSupport = True\n{SMALL}"));
+    let (status, output) = run(folder.path(), &["check"]);
+    assert_eq!(status, Some(0));
+    let place = "warning: Robust.ini:2: Startup/EnableRobustSelfsignedCertSupport: gridshell makes no certificates";
+    assert!(output.contains(place) && output.ends_with("0 errors, 1 warnings\n"), "{output}");
+}
+
+#[test]
 fn a_key_that_nobody_reads_is_a_warning_with_the_nearest_name() {
     let ini = SMALL.replace("[AssetService]", "[AssetService]\n    AlowRemoteDelete = true\n    Frobnicate = 1");
     let (code, output) = run(folder(&ini).path(), &["check"]);

@@ -90,6 +90,7 @@ impl<'a> Planner<'a> {
             .is_some()
             .then(|| self.read("LibraryService", LibraryServiceOptions::read));
         let network = self.plan_network();
+        self.warn_of_certificates();
         let main_port = network.as_ref().map_or(0, |network| network.port);
         let (connectors, failed) = self.plan_connectors(main_port);
         Some(Plan {
@@ -134,6 +135,19 @@ impl<'a> Planner<'a> {
         // Options of connectors that [Network] holds for all of them are checked even when no connector reads them.
         self.read("Network", AuthenticationOptions::read);
         network
+    }
+
+    /// The original can make a certificate that signs itself, at every start (shell.md section 7.4). Here certificates are made by
+    /// the operator's tools; who has asked for one should know.
+    fn warn_of_certificates(&mut self) {
+        const KEY: &str = "EnableRobustSelfsignedCertSupport";
+        if let Some(entry) = self.configuration.get("Startup", KEY)
+            && entry.value.eq_ignore_ascii_case("true")
+        {
+            let message = "gridshell makes no certificates; make one with openssl, or get one from a CA, and name it in [Network] cert_path";
+            let problem = Problem::warning(message).at(entry.origin.clone());
+            self.report(problem.in_section("Startup").on_key(KEY));
+        }
     }
 
     fn plan_connectors(&mut self, main_port: u16) -> (Vec<ConnectorPlan>, Vec<String>) {
