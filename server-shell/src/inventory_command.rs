@@ -63,15 +63,16 @@ impl InventoryCommand {
         let (mut users, mut repair, mut yes, mut json, mut switches) = (None, false, false, false, Vec::new());
         for word in words {
             match word.as_str() {
-                "--all" => users = Some(Users::All),
+                "--all" if users.is_none() => users = Some(Users::All),
                 "--repair" => repair = true,
                 "--yes" => yes = true,
                 "--json" => json = true,
-                word if word.starts_with('-') || !switches.is_empty() => switches.push(word.to_owned()),
-                word => {
+                word if word != "--all" && word.starts_with('-') || !switches.is_empty() => switches.push(word.to_owned()),
+                word if users.is_none() => {
                     let id = parse_uuid(word).with_context(|| format!("{word} is no UUID of a user"))?;
                     users = Some(Users::One(id));
                 }
+                _ => bail!("one user, or --all; not both, and not several"),
             }
         }
         let users = users.context("it needs the UUID of a user, or --all")?;

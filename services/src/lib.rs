@@ -8,3 +8,5 @@ pub mod baked_texture;
 pub mod database;
 pub mod inventory;
 pub mod library;
+mod list_file;
+mod text;

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gridshell_config::{DocumentSection, nini_xml};
+use gridshell_config::DocumentSection;
 use gridshell_interfaces::ids::parse_uuid;
 use gridshell_interfaces::inventory::{FolderType, InventoryFolder, InventoryItem};
 use gridshell_interfaces::library::{LIBRARY_OWNER, LIBRARY_ROOT, LibraryService};
 use uuid::Uuid;
 
-/// Larger files are not read.
-const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+use crate::list_file;
+
 /// What may be done with an item: everything, also exporting.
 const FULL_WITH_EXPORT: i32 = 0x9_E000;
 /// What everyone may do with an item: everything but changing it.
@@ -119,7 +119,7 @@ impl Loader {
                     say(file, &section, &format!("has no key '{key}'"));
                     continue;
                 };
-                let listed = file.parent().unwrap_or(Path::new("")).join(name);
+                let listed = list_file::beside(file, name);
                 for entry in read_sections(&listed).await {
                     let added = if is_folders { self.add_folder(&entry) } else { self.add_item(&entry) };
                     if let Err(mistake) = added {
@@ -217,31 +217,10 @@ fn say(file: &Path, section: &DocumentSection, mistake: &str) {
 
 /// The sections of a file; none, and a log line, when it cannot be read.
 async fn read_sections(file: &Path) -> Vec<DocumentSection> {
-    let text = match read_text(file).await {
-        Ok(text) => text,
-        Err(error) => {
-            tracing::error!(%error, "[LIBRARY]: cannot read {}; left out", file.display());
-            return Vec::new();
-        }
-    };
-    match nini_xml::parse(&file.display().to_string(), &text) {
-        Ok(mut document) => {
-            document.keep_first_of_each_name();
-            document.sections
-        }
-        Err(problem) => {
-            tracing::error!("[LIBRARY]: {problem}; the file is left out");
-            Vec::new()
-        }
-    }
-}
-
-async fn read_text(file: &Path) -> std::io::Result<String> {
-    let length = tokio::fs::metadata(file).await?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(std::io::Error::other(format!("the file has {length} bytes, more than {MAX_FILE_BYTES}")));
-    }
-    tokio::fs::read_to_string(file).await
+    list_file::read_sections(file).await.unwrap_or_else(|mistake| {
+        tracing::error!("[LIBRARY]: {mistake}; the file is left out");
+        Vec::new()
+    })
 }
 
 fn id(section: &DocumentSection, key: &str, default: Uuid) -> Result<Uuid, String> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use gridshell_config::{DocumentSection, nini_xml};
+use gridshell_config::DocumentSection;
 use gridshell_interfaces::Result;
 use gridshell_interfaces::asset::{Asset, AssetFlags, AssetMetadata};
 use gridshell_interfaces::ids::parse_uuid;
@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
 use super::SqlAssetService;
+use crate::list_file::{beside, read_file, read_sections};
 
 /// The creator of all assets of the default set (assets.md section 8).
 const CREATOR: &str = "11111111-1111-0000-0000-000100bba000";
@@ -24,8 +25,6 @@ const CREATOR: &str = "11111111-1111-0000-0000-000100bba000";
 const BATCH: usize = 50;
 /// Assets that are written at once.
 const CONCURRENT_WRITES: usize = 16;
-/// Larger lists are not read.
-const MAX_LIST_BYTES: u64 = 16 * 1024 * 1024;
 /// Larger data files are not stored; the largest body that an upload may have is about as long (assets.md section 1).
 const MAX_DATA_BYTES: u64 = 78_905_344;
 
@@ -82,13 +81,23 @@ async fn read_sets(control_file: &Path, summary: &mut LoadSummary) -> Vec<Entry>
     let mut entries: Vec<Entry> = Vec::new();
     // The last of several entries with one id counts, as if they had been written one after the other.
     let mut places: HashMap<Uuid, usize> = HashMap::new();
-    for set in read_list(control_file).await.unwrap_or_default() {
+    let sets = read_sections(control_file).await.unwrap_or_else(|mistake| {
+        tracing::error!("[ASSET LOADER]: {mistake}");
+        Vec::new()
+    });
+    for set in sets {
         let Some(file) = set.get("file") else {
             tracing::error!(set = set.name, "[ASSET LOADER]: {}: the set has no key 'file'", control_file.display());
             continue;
         };
         let set_file = beside(control_file, file);
-        let Some(sections) = read_list(&set_file).await else { continue };
+        let sections = match read_sections(&set_file).await {
+            Ok(sections) => sections,
+            Err(mistake) => {
+                tracing::error!("[ASSET LOADER]: {mistake}");
+                continue;
+            }
+        };
         summary.sets += 1;
         summary.total += sections.len();
         for section in &sections {
@@ -112,31 +121,6 @@ async fn read_sets(control_file: &Path, summary: &mut LoadSummary) -> Vec<Entry>
     entries
 }
 
-/// The sections of a list; `None`, and a log line, when it cannot be read.
-async fn read_list(file: &Path) -> Option<Vec<DocumentSection>> {
-    let text = match read_file(file, MAX_LIST_BYTES).await {
-        Ok(bytes) => String::from_utf8(bytes),
-        Err(error) => {
-            tracing::error!(%error, "[ASSET LOADER]: cannot read {}", file.display());
-            return None;
-        }
-    };
-    let Ok(text) = text else {
-        tracing::error!("[ASSET LOADER]: {} is not UTF-8", file.display());
-        return None;
-    };
-    match nini_xml::parse(&file.display().to_string(), &text) {
-        Ok(mut document) => {
-            document.keep_first_of_each_name();
-            Some(document.sections)
-        }
-        Err(problem) => {
-            tracing::error!("[ASSET LOADER]: {problem}");
-            None
-        }
-    }
-}
-
 fn read_entry(section: &DocumentSection, set_file: &Path) -> std::result::Result<Entry, String> {
     let id = match section.get("assetID") {
         Some(text) => parse_uuid(text).ok_or_else(|| format!("assetID '{text}' is no UUID"))?,
@@ -149,19 +133,6 @@ fn read_entry(section: &DocumentSection, set_file: &Path) -> std::result::Result
     };
     let file = section.get("fileName").filter(|name| !name.is_empty()).map(|name| beside(set_file, name));
     Ok(Entry { id, name: section.get("name").unwrap_or_default().to_owned(), asset_type, file })
-}
-
-/// A path that is relative to the directory of another file.
-fn beside(file: &Path, relative: &str) -> PathBuf {
-    file.parent().unwrap_or(Path::new("")).join(relative)
-}
-
-async fn read_file(file: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    let length = tokio::fs::metadata(file).await?.len();
-    if length > limit {
-        return Err(std::io::Error::other(format!("the file has {length} bytes, more than {limit}")));
-    }
-    tokio::fs::read(file).await
 }
 
 async fn load_batch(service: &SqlAssetService, batch: &[Entry], summary: &mut LoadSummary) -> Result<()> {

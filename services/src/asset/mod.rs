@@ -177,16 +177,10 @@ impl AssetRow {
     }
 }
 
-/// Cuts a text at [`MAX_TEXT_UNITS`], never inside of a character.
+/// Cuts a text at [`MAX_TEXT_UNITS`].
 fn cut(mut text: String, what: &str, id: Uuid) -> String {
-    let mut units = 0;
-    let end = text.char_indices().find(|(_, c)| {
-        units += c.len_utf16();
-        units > MAX_TEXT_UNITS
-    });
-    if let Some((end, _)) = end {
+    if crate::text::cut(&mut text, MAX_TEXT_UNITS) {
         tracing::warn!(asset_id = %id, "[ASSET SERVICE]: {what} is longer than {MAX_TEXT_UNITS} characters and is cut");
-        text.truncate(end);
     }
     text
 }
@@ -217,21 +211,5 @@ impl ReadRow {
             creator: Some(self.creator.unwrap_or_default()),
             flags: AssetFlags(self.flags.and_then(|bits| i32::try_from(bits).ok()).unwrap_or(0)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_cut_at_64_units_between_characters() {
-        let id = Uuid::nil();
-        assert_eq!(cut("x".repeat(64), "name", id), "x".repeat(64));
-        assert_eq!(cut("x".repeat(65), "name", id), "x".repeat(64));
-        assert_eq!(cut("é".repeat(65), "name", id), "é".repeat(64));
-        // Two units each: the 33rd does not fit, and of an odd one out no half is left.
-        assert_eq!(cut("😀".repeat(33), "name", id), "😀".repeat(32));
-        assert_eq!(cut(format!("x{}", "😀".repeat(32)), "name", id), format!("x{}", "😀".repeat(31)));
     }
 }

@@ -45,8 +45,9 @@ pub static SQLITE_STORE: Store =
 pub struct InventoryOptions {
     /// `AllowDelete`: folders and items may be deleted. Where not, only links are (inventory.md section 5).
     pub allow_delete: bool,
-    /// `StrictOwner`: what belongs to another user than the principal is not there for it. Where not, the principal is ignored in what
-    /// is read, as newer versions of ROBUST do (inventory.md section 11), and the content of a folder without a row is given.
+    /// `StrictOwner`: what belongs to another user than the principal is not there for it. Where not, the principal is ignored in
+    /// look-ups, moves and deletions, as newer versions of ROBUST do (inventory.md section 4), and the content of a folder without a
+    /// row is given.
     pub strict_owner: bool,
 }
 

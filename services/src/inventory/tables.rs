@@ -7,6 +7,8 @@ use gridshell_interfaces::{Result, ServiceError};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+use crate::text::cut;
+
 /// Names of folders and items are cut at this many UTF-16 units (inventory.md section 2).
 const MAX_NAME_UNITS: usize = 64;
 /// Descriptions of items are cut at this many.
@@ -267,18 +269,6 @@ pub(super) fn storable_item(mut item: InventoryItem) -> Result<InventoryItem> {
     Ok(item)
 }
 
-/// Cuts a text at this many UTF-16 units, never inside of a character.
-fn cut(text: &mut String, max_units: usize) {
-    let mut units = 0;
-    let end = text.char_indices().find(|(_, c)| {
-        units += c.len_utf16();
-        units > max_units
-    });
-    if let Some((end, _)) = end {
-        text.truncate(end);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,20 +287,6 @@ mod tests {
         assert_eq!(split("uuid;"), pair("uuid", ";Unknown User"));
         assert_eq!(split("uuid;a;b;c;d"), pair("uuid", "a;b"));
         assert_eq!(split(";;"), pair("", ";"));
-    }
-
-    #[test]
-    fn texts_are_cut_between_characters() {
-        for (text, expected) in [
-            ("x".repeat(65), "x".repeat(64)),
-            ("é".repeat(64), "é".repeat(64)),
-            ("😀".repeat(33), "😀".repeat(32)),
-            (format!("x{}", "😀".repeat(32)), format!("x{}", "😀".repeat(31))),
-        ] {
-            let mut cut_text = text;
-            cut(&mut cut_text, 64);
-            assert_eq!(cut_text, expected);
-        }
     }
 
     #[test]
