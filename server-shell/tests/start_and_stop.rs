@@ -145,7 +145,7 @@ fn a_signal_ends_the_wait_for_a_database() {
     let ini = common::on_database(Backend::MySql, &format!("Server=127.0.0.1;Port={nobody};Database=x;User ID=x;Password=x"));
     let ini = ini.replace("[Network]", "[Startup]\nPIDFile = robust.pid\n[Network]");
     let mut shell = Shell::launch_in(TempDir::new().unwrap(), &ini, &["-console=none"], Stdio::null());
-    shell.wait_for_output("the database does not answer yet; trying again");
+    shell.wait_for_output(&format!("the database does not answer yet; trying again database=mysql:127.0.0.1:{nobody}/x"));
     let pid_file = shell.folder.path().join("robust.pid");
     assert!(pid_file.exists());
     shell.signal(Signal::SIGTERM);

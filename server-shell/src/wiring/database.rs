@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct DatabasePlan {
     backend: Backend,
     connection_string: Secret,
+    /// Where it is, for messages.
+    place: String,
 }
 
 /// The database of a section, else that of `[DatabaseService]`; an empty value counts as missing (shell.md section 11, "empty falls
@@ -34,13 +36,15 @@ pub fn plan_database(planner: &mut Planner<'_>, section: &str) -> Option<Databas
     let Build::Database(backend) = planner.module(Role::StorageProvider, place, "StorageProvider", &provider)?.build else {
         return None;
     };
-    if let Err(error) = Database::check(backend, connection_string.expose(), &Limits::default()) {
-        let mut reader = reader(planner.configuration(), section);
-        reader.error("ConnectionString", error.to_string());
-        planner.finish(reader);
-        return None;
+    match Database::check(backend, connection_string.expose(), &Limits::default()) {
+        Ok(checked) => Some(DatabasePlan { backend, connection_string, place: checked.place }),
+        Err(error) => {
+            let mut reader = reader(planner.configuration(), section);
+            reader.error("ConnectionString", error.to_string());
+            planner.finish(reader);
+            None
+        }
     }
-    Some(DatabasePlan { backend, connection_string })
 }
 
 fn reader<'a>(configuration: &'a Configuration, section: &str) -> Reader<'a> {
@@ -79,10 +83,10 @@ async fn open_patiently(plan: &DatabasePlan) -> Result<Database> {
         match Database::open(plan.backend, plan.connection_string.expose(), &Limits::default()).await {
             Ok(database) => return Ok(database),
             Err(error) if error.kind() == ErrorKind::Unavailable && started.elapsed() < PATIENCE => {
-                tracing::warn!(%error, "the database does not answer yet; trying again");
+                tracing::warn!(database = plan.place, %error, "the database does not answer yet; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(error) => return Err(anyhow!(error)),
+            Err(error) => return Err(anyhow!(error).context(format!("cannot open the database {}", plan.place))),
         }
     }
 }

@@ -96,6 +96,15 @@ pub struct PoolState {
     pub in_use: u32,
 }
 
+/// What a connection string says, before anything is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Where the database is, without user and password.
+    pub place: String,
+    /// What the operator should know about the string.
+    pub warnings: Vec<String>,
+}
+
 /// One opened database. Clones share the connections.
 #[derive(Clone)]
 pub enum Database {
@@ -108,18 +117,28 @@ pub enum Database {
 }
 
 impl Database {
-    /// Reads a connection string without opening anything; gives the warnings about it.
+    /// Reads a connection string without opening anything.
     ///
     /// # Errors
     /// `Configuration` when it cannot be used.
-    pub fn check(backend: Backend, connection_string: &str, options: &DatabaseOptions) -> Result<Vec<String>> {
+    pub fn check(backend: Backend, connection_string: &str, options: &DatabaseOptions) -> Result<Checked> {
         let string = ConnectionString::parse(connection_string)?;
         string.options(options)?;
-        match backend {
-            Backend::Sqlite => sqlite::Settings::read(&string, options).map(|settings| settings.warnings),
-            Backend::MySql => mysql::Settings::read(&string).map(|settings| settings.warnings),
-            Backend::Postgres => postgres::Settings::read(&string, options).map(|settings| settings.warnings),
-        }
+        let (place, warnings) = match backend {
+            Backend::Sqlite => {
+                let settings = sqlite::Settings::read(&string, options)?;
+                (settings.place(), settings.warnings)
+            }
+            Backend::MySql => {
+                let settings = mysql::Settings::read(&string)?;
+                (settings.place, settings.warnings)
+            }
+            Backend::Postgres => {
+                let settings = postgres::Settings::read(&string, options)?;
+                (settings.place, settings.warnings)
+            }
+        };
+        Ok(Checked { place, warnings })
     }
 
     /// Opens the database and makes sure that it answers. Warnings about the connection string are logged. Tasks of the database
@@ -239,15 +258,15 @@ mod tests {
         let options = DatabaseOptions::default();
         let check = |backend, text| Database::check(backend, text, &options);
         let shipped = "Data Source=localhost;Database=opensim;User ID=opensim;Password=*****;Old Guids=true;SslMode=None;";
-        assert_eq!(check(Backend::MySql, shipped).expect("shipped string"), Vec::<String>::new());
-        assert_eq!(check(Backend::MySql, "Server=a;Database=b;Uid=c;Colour=red").expect("usable").len(), 1);
+        assert_eq!(check(Backend::MySql, shipped).expect("shipped string").warnings, Vec::<String>::new());
+        assert_eq!(check(Backend::MySql, "Server=a;Database=b;Uid=c;Colour=red").expect("usable").warnings.len(), 1);
         assert!(check(Backend::MySql, "Server=a;Database=b;Uid=c;SslMode=Perhaps").is_err());
         assert!(check(Backend::MySql, "Server=a;Uid=c").is_err(), "no database");
         let shipped = "Server=localhost;Database=opensim;User Id=opensim; password=***;SSL Mode = Disable";
-        assert_eq!(check(Backend::Postgres, shipped).expect("shipped string"), Vec::<String>::new());
+        assert_eq!(check(Backend::Postgres, shipped).expect("shipped string").warnings, Vec::<String>::new());
         assert!(check(Backend::Postgres, "Server=a;Database=b").is_err(), "no user");
         for shipped in ["URI=file:OpenSim.db;UseUTF16Encoding=True", "URI=file:Asset.db,version=3", ""] {
-            assert_eq!(check(Backend::Sqlite, shipped).expect(shipped), Vec::<String>::new());
+            assert_eq!(check(Backend::Sqlite, shipped).expect(shipped).warnings, Vec::<String>::new());
         }
     }
 }

@@ -46,7 +46,8 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// A connection string, read.
 pub(super) struct Settings {
     connect: MySqlConnectOptions,
-    place: String,
+    /// Where it is, for messages.
+    pub(super) place: String,
     /// What the operator should know about the string.
     pub(super) warnings: Vec<String>,
 }

@@ -40,7 +40,8 @@ const WITHOUT_EFFECT: &[&str] = &[
 /// A connection string, read.
 pub(super) struct Settings {
     connect: PgConnectOptions,
-    place: String,
+    /// Where it is, for messages.
+    pub(super) place: String,
     /// What the operator should know about the string.
     pub(super) warnings: Vec<String>,
 }

@@ -43,6 +43,11 @@ impl Settings {
         let known = [URI, DATA_SOURCE, UTF16, POOL_SIZE, CONNECTION_TIMEOUT, COMMAND_TIMEOUT, WITHOUT_EFFECT];
         Ok(Self { file, utf16: string.switch(UTF16), warnings: string.unknown_keys(&known) })
     }
+
+    /// Where it is, for messages.
+    pub(super) fn place(&self) -> String {
+        format!("sqlite:{}", self.file.display())
+    }
 }
 
 /// One SQLite file. Clones share the connections.
