@@ -20,7 +20,7 @@ impl Handler for Echo {
         &["echo"]
     }
 
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: &Request) -> Response {
         assert!(!request.rest().contains("panic"), "asked to");
         Response::ok(TEXT, format!("{} {}", self.0, request.rest())).for_operation("echo")
     }

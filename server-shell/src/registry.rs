@@ -248,7 +248,7 @@ pub fn accepts(section: &str, key: &str) -> bool {
     let free = matches!(section, "Const" | "Environment" | "ServiceList") || key.starts_with("Include-");
     let of_the_future = || MODULES.iter().any(|module| matches!(module.build, NotYet) && module.sections.contains(&section));
     let of_today = || options().iter().any(|(known, _)| *known == section);
-    let accepted = || ACCEPTED.iter().any(|(known, keys)| *known == section && (keys.is_empty() || keys.contains(&key)));
+    let accepted = || ACCEPTED.iter().any(|(known, keys)| *known == section && keys.contains(&key));
     free || accepted() || of_the_future() && !of_today() || key.is_empty() && of_today()
 }
 

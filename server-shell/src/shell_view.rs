@@ -166,7 +166,7 @@ impl Handler for RestConsoleConnector {
         true
     }
 
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: &Request) -> Response {
         let response = match self.console.handle(&request.path, &request.body).await {
             RestReply::NotFoundPage => Response::not_found_page(),
             RestReply::Answer(answer) => {

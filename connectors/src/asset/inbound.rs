@@ -191,12 +191,12 @@ impl Handler for AssetConnector {
         &["get", "get_data", "get_metadata", "store", "update", "delete", "exist"]
     }
 
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: &Request) -> Response {
         match request.method {
-            Method::POST if request.path.starts_with(EXIST_PATH) => self.exist(&request).await.for_operation("exist"),
-            Method::POST => self.post(&request).await,
-            Method::DELETE => self.delete(&request).await.for_operation("delete"),
-            _ => self.get(&request).await,
+            Method::POST if request.path.starts_with(EXIST_PATH) => self.exist(request).await.for_operation("exist"),
+            Method::POST => self.post(request).await,
+            Method::DELETE => self.delete(request).await.for_operation("delete"),
+            _ => self.get(request).await,
         }
     }
 }

@@ -34,8 +34,8 @@ impl BakedTextureConnector {
         }
     }
 
-    async fn store(&self, agent: Uuid, request: Request) -> Response {
-        match self.service.store(agent, request.body).await {
+    async fn store(&self, agent: Uuid, request: &Request) -> Response {
+        match self.service.store(agent, request.body.clone()).await {
             Ok(()) => Response::empty(StatusCode::OK, HTML),
             Err(error) => failure(agent, &error),
         }
@@ -52,7 +52,7 @@ impl Handler for BakedTextureConnector {
         &["get", "store", "other"]
     }
 
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: &Request) -> Response {
         let agent = request.rest().split('/').find(|piece| !piece.is_empty()).and_then(parse_uuid);
         match (&request.method, agent) {
             (&Method::GET | &Method::POST, None) => {

@@ -32,7 +32,7 @@ pub trait Handler: Send + Sync {
     }
 
     /// Answers one request. Never fails: whatever goes wrong becomes an answer in the connector's own form.
-    async fn handle(&self, request: Request) -> Response;
+    async fn handle(&self, request: &Request) -> Response;
 }
 
 /// All connectors of one listener.
@@ -88,11 +88,6 @@ impl Router {
         }
     }
 
-    /// True when nothing is registered.
-    pub fn is_empty(&self) -> bool {
-        self.streams.is_empty() && self.variable.is_empty() && self.legacy.is_empty()
-    }
-
     /// Names of the private connectors that answer whoever reaches the port (transport.md section 11.3).
     pub fn unprotected(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self
@@ -124,7 +119,7 @@ impl Router {
             route.count("refused", &refusal, Duration::ZERO, 0);
             return refusal;
         }
-        route.answer(request, &self.not_found_page).await
+        route.answer(&request, &self.not_found_page).await
     }
 
     fn find(&self, request: &Request) -> Option<(&Route, &'static str)> {
@@ -191,10 +186,9 @@ impl Route {
         Self { method, path: path.to_owned(), protection, handler, metrics }
     }
 
-    async fn answer(&self, request: Request, not_found: &Bytes) -> Response {
+    async fn answer(&self, request: &Request, not_found: &Bytes) -> Response {
         let started = Instant::now();
-        let received = request.body.len();
-        let (method, path) = (request.method.clone(), request.path.clone());
+        let (method, path) = (&request.method, &request.path);
         let answer = AssertUnwindSafe(self.handler.handle(request)).catch_unwind().await;
         let mut response = answer.unwrap_or_else(|panic| {
             let reason = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -205,7 +199,7 @@ impl Route {
             response = not_found_page(not_found).for_operation(response.operation);
         }
         let elapsed = started.elapsed();
-        self.count(response.operation, &response, elapsed, received);
+        self.count(response.operation, &response, elapsed, request.body.len());
         if elapsed > SLOW && !self.handler.may_be_slow() {
             let elapsed_ms = elapsed.as_millis() as u64;
             tracing::warn!(connector = self.handler.name(), %method, path, elapsed_ms, "[BASE HTTP SERVER]: slow request");

@@ -97,7 +97,7 @@ impl Handler for InventoryConnector {
         &OPERATIONS
     }
 
-    async fn handle(&self, request: Request) -> Response {
+    async fn handle(&self, request: &Request) -> Response {
         let (operation, call) = match decode(&request.body) {
             Ok((method, call)) => (method.operation(), call),
             Err(error) => (UNKNOWN, Err(error)),

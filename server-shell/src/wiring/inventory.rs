@@ -13,7 +13,6 @@ use crate::registry::{Build, Role};
 use crate::settings::{ConnectorOptions, InventoryServiceOptions};
 
 /// An inventory service.
-#[derive(PartialEq)]
 pub struct InventoryServicePlan {
     database: DatabasePlan,
     options: InventoryOptions,

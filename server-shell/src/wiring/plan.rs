@@ -191,7 +191,7 @@ impl<'a> Planner<'a> {
         Some(ConnectorPlan {
             name: entry.friendly_name().to_owned(),
             text: entry.text.clone(),
-            port: entry.port.filter(|port| *port != 0).unwrap_or(main_port),
+            port: entry.port.unwrap_or(main_port),
             protection: protection?,
             kind: kind?,
         })

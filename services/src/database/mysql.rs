@@ -141,7 +141,7 @@ impl MySqlDatabase {
     pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self> {
         // The first connection is opened without the pool, which would repeat a refused one until its time is over and then
         // not tell why.
-        let mut first = connect(&settings.connect, options.acquire_timeout).await?;
+        let mut first = pool::connect(&settings.connect, options.acquire_timeout).await?;
         let version: String = sqlx::query_scalar("SELECT VERSION()").fetch_one(&mut first).await?;
         // Older and newer servers do not have all of these variables.
         let log: Vec<(String, String)> =
@@ -178,8 +178,7 @@ impl MySqlDatabase {
     where
         F: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     {
-        // The server ends a statement itself when its time is over; waiting a little longer here leaves the connection usable.
-        pool::run(&self.pool, self.statement_timeout + Duration::from_secs(2), operation).await
+        pool::run(&self.pool, pool::statement_limit(self.statement_timeout), operation).await
     }
 
     /// Runs an operation in a transaction, as a whole or not at all. It may run several times, when it meets other transactions or its
@@ -202,7 +201,7 @@ impl MySqlDatabase {
 
     /// A connection outside of the pool, for table upgrades: its statements have no time limit.
     pub(super) async fn connect_for_upgrade(&self) -> Result<MySqlConnection> {
-        connect(&self.connect, self.acquire_timeout).await
+        pool::connect(&self.connect, self.acquire_timeout).await
     }
 
     pub(super) async fn ping(&self) -> Result<()> {
@@ -216,10 +215,6 @@ impl MySqlDatabase {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-async fn connect(options: &MySqlConnectOptions, limit: Duration) -> Result<MySqlConnection> {
-    tokio::time::timeout(limit, options.connect()).await.map_err(|_| DatabaseError::Timeout(limit))?.map_err(DatabaseError::from)
 }
 
 /// What a fresh connection is told. Strict mode is added and nothing removed: without it the server would store `?` for a

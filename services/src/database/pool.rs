@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{Connection, Pool, SqlSafeStr, SqlStr};
+use sqlx::{ConnectOptions, Connection, Pool, SqlSafeStr, SqlStr};
 
 use super::{DatabaseError, DatabaseOptions, PoolState, Result};
 
@@ -71,6 +71,21 @@ where
         connection.close_on_drop();
     }
     result
+}
+
+/// Opens a connection outside of the pool.
+pub(super) async fn connect<O>(options: &O, limit: Duration) -> Result<O::Connection>
+where
+    O: ConnectOptions,
+    O::Connection: Sized,
+{
+    tokio::time::timeout(limit, options.connect()).await.map_err(|_| DatabaseError::Timeout(limit))?.map_err(DatabaseError::from)
+}
+
+/// How long an operation may take. The server ends a statement itself when its time is over; waiting a little longer here leaves
+/// the connection usable.
+pub(super) fn statement_limit(statement_timeout: Duration) -> Duration {
+    statement_timeout + Duration::from_secs(2)
 }
 
 /// How long a transaction may take, of several statements with this limit each.

@@ -121,7 +121,7 @@ impl PostgresDatabase {
     pub(super) async fn open(settings: Settings, options: &DatabaseOptions) -> Result<Self> {
         // The first connection is opened without the pool, which would repeat a refused one until its time is over and then
         // not tell why.
-        connect(&settings.connect, options.acquire_timeout).await?.close().await?;
+        pool::connect(&settings.connect, options.acquire_timeout).await?.close().await?;
         Ok(Self {
             pool: pool::pool_options(options).connect_lazy_with(settings.connect.clone()),
             connect: settings.connect,
@@ -140,8 +140,7 @@ impl PostgresDatabase {
     where
         F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     {
-        // The server ends a statement itself when its time is over; waiting a little longer here leaves the connection usable.
-        pool::run(&self.pool, self.statement_timeout + Duration::from_secs(2), operation).await
+        pool::run(&self.pool, pool::statement_limit(self.statement_timeout), operation).await
     }
 
     /// Runs an operation in a transaction, as a whole or not at all. It may run several times, when it meets other transactions or its
@@ -159,7 +158,7 @@ impl PostgresDatabase {
 
     /// A connection outside of the pool, for table upgrades: its statements have no time limit.
     pub(super) async fn connect_for_upgrade(&self) -> Result<PgConnection> {
-        let mut connection = connect(&self.connect, self.acquire_timeout).await?;
+        let mut connection = pool::connect(&self.connect, self.acquire_timeout).await?;
         connection.execute("SET statement_timeout = 0").await?;
         Ok(connection)
     }
@@ -175,10 +174,6 @@ impl PostgresDatabase {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-async fn connect(options: &PgConnectOptions, limit: Duration) -> Result<PgConnection> {
-    tokio::time::timeout(limit, options.connect()).await.map_err(|_| DatabaseError::Timeout(limit))?.map_err(DatabaseError::from)
 }
 
 impl fmt::Display for PostgresDatabase {
