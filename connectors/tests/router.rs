@@ -44,7 +44,7 @@ async fn send(router: &Router, method: Method, target: &str, content_type: Optio
     }
     let request = Request::new(method, target, headers, Bytes::new(), IpAddr::V4(Ipv4Addr::LOCALHOST));
     let answer = router.dispatch(request).await;
-    (answer.status.as_u16(), String::from_utf8(answer.body.to_vec()).unwrap())
+    (answer.status.as_u16(), String::from_utf8(answer.body.bytes().to_vec()).unwrap())
 }
 
 #[tokio::test]

@@ -9,5 +9,6 @@ pub mod error;
 pub mod ids;
 pub mod inventory;
 pub mod library;
+pub mod name2key;
 
 pub use error::{ErrorKind, Result, ServiceError};

@@ -1,7 +1,7 @@
 //! Listeners: one HTTP server per port, which reads requests whole and within limits, and hands them to the port's router.
 //!
 //! What a client sees of the connection itself is decided here (transport.md section 1): limits, time-outs, keep-alive, and that
-//! every answer carries its Content-Length and none is chunked.
+//! every answer of known length carries it and none of those is chunked.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -19,7 +19,9 @@ use actix_web::http::header as actix_header;
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::StreamExt;
-use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Router, StatusCode, header};
+use gridshell_connectors::http::{
+    Body, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Router, StatusCode, header,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinHandle;
 
@@ -176,7 +178,7 @@ fn listen(address: SocketAddr, limits: &Limits) -> io::Result<std::net::TcpListe
     open().map(Into::into).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
-async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse<Body> {
+async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse<OutgoingBody> {
     shared.served.fetch_add(1, Ordering::Relaxed);
     let keep = requests_left(&request);
     let is_head = request.method() == actix_web::http::Method::HEAD;
@@ -295,11 +297,11 @@ fn client(request: &HttpRequest, headers: &HeaderMap, trusted: &[IpAddr]) -> IpA
 }
 
 /// Puts an answer on the connection. `left` is how many requests may follow on it, when that is limited.
-fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) -> HttpResponse<Body> {
+fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) -> HttpResponse<OutgoingBody> {
     let status = actix_web::http::StatusCode::from_u16(response.status.as_u16());
     let mut answer = HttpResponse::with_body(
         status.unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR),
-        Body { bytes: response.body, is_head },
+        OutgoingBody { body: response.body, is_head },
     );
     // All error answers close the connection (transport.md section 1.3), as do connectors that ask for it.
     let asked_to_close =
@@ -333,29 +335,35 @@ fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) 
     answer
 }
 
-/// A body in slices, so that what is being sent is not copied whole into the connection's buffer. Its length is always known, so it
-/// is never chunked (transport.md section 13.3).
-struct Body {
-    bytes: Bytes,
+/// A body on its way to the client. A whole one goes in slices, so that it is not copied whole into the connection's buffer. What has
+/// a known length is never chunked (transport.md section 13.3).
+struct OutgoingBody {
+    body: Body,
     is_head: bool,
 }
 
-impl Body {
+impl OutgoingBody {
     const SLICE: usize = 128 * 1024;
 }
 
-impl MessageBody for Body {
-    type Error = std::convert::Infallible;
+impl MessageBody for OutgoingBody {
+    type Error = io::Error;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.bytes.len() as u64)
+        self.body.length().map_or(BodySize::Stream, BodySize::Sized)
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.bytes.is_empty() || self.is_head {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.is_head {
             return Poll::Ready(None);
         }
-        let length = self.bytes.len().min(Self::SLICE);
-        Poll::Ready(Some(Ok(self.bytes.split_to(length))))
+        match &mut self.body {
+            Body::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Body::Whole(bytes) => {
+                let length = bytes.len().min(Self::SLICE);
+                Poll::Ready(Some(Ok(bytes.split_to(length))))
+            }
+            Body::Stream { pieces, .. } => pieces.as_mut().poll_next(context),
+        }
     }
 }

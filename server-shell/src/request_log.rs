@@ -74,7 +74,7 @@ impl Entry {
             tracing::info!("[LOGHTTP] HTTP IN {number} :{port} took {}ms", started.elapsed().as_millis());
         }
         if level >= 5 {
-            tracing::info!("[LOGHTTP] HTTP IN {number} :{port} answer {}", excerpt(&response.body, level));
+            tracing::info!("[LOGHTTP] HTTP IN {number} :{port} answer {}", excerpt(response.body.bytes(), level));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests and responses as connectors see them: whole, in memory, bounded by the listener.
+//! Requests and responses as connectors see them. Requests are whole, in memory, bounded by the listener.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use gridshell_interfaces::{ErrorKind, ServiceError};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use super::Body;
 
 /// Content type of the plain service answers (transport.md section 1.3, stream handlers).
 pub const XML: &str = "application/xml";
@@ -53,7 +55,7 @@ impl Request {
 }
 
 /// An answer. The listener adds Content-Length, Date and what concerns the connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Response {
     /// Status code.
     pub status: StatusCode,
@@ -62,7 +64,7 @@ pub struct Response {
     /// Further headers.
     pub headers: HeaderMap,
     /// The body. On HEAD only its length is sent.
-    pub body: Bytes,
+    pub body: Body,
     /// What was asked for, in the connector's words: the label of the request in metrics.
     pub operation: &'static str,
     /// The service failed, whatever the status says: some wires have only 200.
@@ -71,7 +73,7 @@ pub struct Response {
 
 impl Response {
     /// Status 200 with a body.
-    pub fn ok(content_type: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
+    pub fn ok(content_type: impl Into<Cow<'static, str>>, body: impl Into<Body>) -> Self {
         Self {
             status: StatusCode::OK,
             content_type: content_type.into(),

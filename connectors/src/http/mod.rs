@@ -2,11 +2,13 @@
 //! 11). The listener behind it may be a socket, a test, or another connector in the same process.
 
 mod authentication;
+mod body;
 mod message;
 pub mod path;
 mod router;
 
 pub use authentication::ServiceAuthentication;
+pub use body::Body;
 pub use message::{HTML, Request, Response, TEXT, XML};
 pub use router::{Handler, Router};
 

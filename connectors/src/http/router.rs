@@ -40,6 +40,7 @@ pub struct Router {
     streams: Vec<Route>,
     variable: Vec<Route>,
     legacy: Vec<Route>,
+    fallback: Option<Route>,
     not_found_page: Bytes,
 }
 
@@ -55,7 +56,7 @@ struct Route {
 impl Router {
     /// A router without connectors. `not_found_page` is the HTML body of 404 answers (transport.md section 2.2).
     pub fn new(not_found_page: Bytes) -> Self {
-        Self { streams: Vec::new(), variable: Vec::new(), legacy: Vec::new(), not_found_page }
+        Self { streams: Vec::new(), variable: Vec::new(), legacy: Vec::new(), fallback: None, not_found_page }
     }
 
     /// Registers a stream handler: this verb, and paths that begin with `path`. The first registration of a path wins.
@@ -88,6 +89,12 @@ impl Router {
         }
     }
 
+    /// Registers the handler of everything that no other connector of the port answers, in place of the answers at `/`, to `OPTIONS`
+    /// and to unknown paths. The first registration wins. [`Request::rest`] gives it the whole path.
+    pub fn fallback(&mut self, handler: Arc<dyn Handler>) {
+        self.fallback.get_or_insert_with(|| Route::new(None, "", None, handler));
+    }
+
     /// Names of the private connectors that answer whoever reaches the port (transport.md section 11.3).
     pub fn unprotected(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self
@@ -104,14 +111,12 @@ impl Router {
 
     /// Finds the connector and lets it answer. Never fails, and never panics: a panic of a connector is a 500.
     pub async fn dispatch(&self, mut request: Request) -> Response {
-        if request.method == Method::OPTIONS {
-            return preflight();
-        }
-        if request.path == "/" {
-            return at_root(&request);
-        }
-        let Some((route, content_type)) = self.find(&request) else {
-            return self.not_found(&request);
+        let (route, content_type) = match (self.find(&request), &self.fallback) {
+            (None, Some(fallback)) => (fallback, TEXT),
+            _ if request.method == Method::OPTIONS => return preflight(),
+            (None, None) if request.path == "/" => return at_root(&request),
+            (None, None) => return self.not_found(&request),
+            (Some(found), _) => found,
         };
         request.matched = route.path.len();
         if let Some(refusal) = route.protection.as_ref().and_then(|protection| protection.refuse(&request, content_type)) {
@@ -170,6 +175,7 @@ impl Router {
         });
         list("StreamHandlers", streams.collect());
         list("SimpleStreamHandlers", self.variable.iter().map(|route| format!("***:{}", route.path)).collect());
+        list("Fallback", self.fallback.iter().map(|route| route.handler.name().to_owned()).collect());
         text
     }
 }
@@ -249,7 +255,7 @@ impl OperationMetrics {
         result.increment(1);
         self.seconds.record(elapsed.as_secs_f64());
         self.received.increment(received as u64);
-        self.sent.increment(response.body.len() as u64);
+        self.sent.increment(response.body.length().unwrap_or(0));
     }
 }
 
@@ -264,7 +270,7 @@ impl Response {
 }
 
 fn not_found_page(page: &Bytes) -> Response {
-    Response { body: page.clone(), ..Response::not_found_page() }
+    Response { body: page.clone().into(), ..Response::not_found_page() }
 }
 
 fn content_type(request: &Request) -> &str {
