@@ -8,4 +8,5 @@ pub mod asset;
 pub mod baked_texture;
 pub mod http;
 pub mod inventory;
+pub mod name2key;
 pub mod wire;

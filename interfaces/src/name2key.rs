@@ -41,6 +41,17 @@ impl Grid {
         self.0.to_lowercase()
     }
 
+    /// Checks what every store demands.
+    ///
+    /// # Errors
+    /// `Refused` for a text that is too long or has control characters.
+    pub fn check(&self) -> Result<()> {
+        if self.0.len() > MAX_GRID_BYTES || self.0.chars().any(char::is_control) {
+            return Err(ServiceError::refused(format!("a grid is at most {MAX_GRID_BYTES} bytes without control characters")));
+        }
+        Ok(())
+    }
+
     /// True when both are the same grid.
     pub fn is(&self, other: &Grid) -> bool {
         self.0 == other.0 || self.id() == other.id()
@@ -84,7 +95,7 @@ pub enum NameSource {
 }
 
 impl NameSource {
-    /// The source's name on the wire, in files and in tables.
+    /// The source's name on the wire and in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Import => "import",
@@ -123,10 +134,7 @@ impl Registration {
         if self.key.is_nil() {
             return Err(ServiceError::refused("the zero UUID is nobody's key"));
         }
-        if self.grid.0.len() > MAX_GRID_BYTES || self.grid.0.chars().any(char::is_control) {
-            return Err(ServiceError::refused(format!("a grid is at most {MAX_GRID_BYTES} bytes without control characters")));
-        }
-        Ok(())
+        self.grid.check()
     }
 }
 
@@ -224,8 +232,8 @@ pub trait Name2KeyService: Send + Sync + fmt::Debug {
     /// Removes the entries of a key: on one grid, or on all. Gives how many there were.
     async fn forget(&self, key: Uuid, grid: Option<&Grid>) -> Result<u64>;
 
-    /// At most `limit` entries in the order of their keys, from the one after `after` (a key and a grid id) on: exports go through
-    /// the whole store with it.
+    /// At most `limit` entries in the order of their keys and grid ids, from the one after `after` (a key and a grid id) on: exports
+    /// go through the whole store with it. Fewer than `limit` are not the end yet; none are.
     async fn entries_after(&self, after: Option<(Uuid, &str)>, limit: usize) -> Result<Vec<NameEntry>>;
 
     /// What there is.

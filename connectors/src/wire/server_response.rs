@@ -1,9 +1,9 @@
 //! The `ServerResponse` document, the answer of every form connector (transport.md section 5).
 
-use std::fmt::{self, Display, Write};
 use std::ops::Range;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::error::WireError;
 use super::xml_name;
@@ -39,7 +39,12 @@ impl Default for ServerResponseWriter {
 impl ServerResponseWriter {
     /// A document without elements.
     pub fn new() -> Self {
-        let mut document = Vec::with_capacity(512);
+        Self::with_capacity(512)
+    }
+
+    /// The same, with room for a document of so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut document = Vec::with_capacity(bytes);
         document.extend_from_slice(DECLARATION.as_bytes());
         document.push(b'<');
         let root = document.len()..document.len() + ROOT.len();
@@ -49,15 +54,21 @@ impl ServerResponseWriter {
 
     /// An element with text; an empty text gives `<name></name>`.
     pub fn text(&mut self, name: &str, text: &str) {
-        self.element(name, |document| put_text(document, text));
+        self.element(name, text.len(), |document| put_text(document, text));
     }
 
-    /// An element with a number, a UUID, or whatever else prints itself as the wire wants it.
-    pub fn display(&mut self, name: &str, value: impl Display) {
-        self.element(name, |document| {
-            // Neither this buffer nor the types that are written here ever fail.
-            let _ = write!(Escaped(document), "{value}");
-        });
+    /// An element with a number.
+    pub fn number(&mut self, name: &str, value: impl itoa::Integer) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value);
+        self.element(name, digits.len(), |document| document.extend_from_slice(digits.as_bytes()));
+    }
+
+    /// An element with a UUID in lower case.
+    pub fn id(&mut self, name: &str, value: Uuid) {
+        let mut text = Uuid::encode_buffer();
+        let text = value.as_hyphenated().encode_lower(&mut text);
+        self.element(name, text.len(), |document| document.extend_from_slice(text.as_bytes()));
     }
 
     /// An element with `True` or `False`.
@@ -89,7 +100,9 @@ impl ServerResponseWriter {
         Bytes::from(self.document)
     }
 
-    fn element(&mut self, name: &str, content: impl FnOnce(&mut Vec<u8>)) {
+    /// `length` is that of the content; more may come by escaping.
+    fn element(&mut self, name: &str, length: usize, content: impl FnOnce(&mut Vec<u8>)) {
+        self.document.reserve(2 * name.len() + length + "<></>".len());
         let range = self.start_tag(name);
         self.document.push(b'>');
         content(&mut self.document);
@@ -101,15 +114,19 @@ impl ServerResponseWriter {
         if std::mem::take(&mut self.in_tag) {
             self.document.push(b'>');
         }
-        self.name.clear();
-        xml_name::push_encoded(&mut self.name, name);
-        if self.name.is_empty() {
-            // No element has an empty name. The original fails on one; here it costs only the name.
-            self.name.push('_');
-        }
         self.document.push(b'<');
         let start = self.document.len();
-        self.document.extend_from_slice(self.name.as_bytes());
+        if xml_name::is_plain(name) {
+            self.document.extend_from_slice(name.as_bytes());
+        } else {
+            self.name.clear();
+            xml_name::push_encoded(&mut self.name, name);
+            if self.name.is_empty() {
+                // No element has an empty name. The original fails on one; here it costs only the name.
+                self.name.push('_');
+            }
+            self.document.extend_from_slice(self.name.as_bytes());
+        }
         start..self.document.len()
     }
 
@@ -126,15 +143,6 @@ impl ServerResponseWriter {
         } else {
             self.end_tag(name);
         }
-    }
-}
-
-struct Escaped<'a>(&'a mut Vec<u8>);
-
-impl fmt::Write for Escaped<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        put_text(self.0, text);
-        Ok(())
     }
 }
 

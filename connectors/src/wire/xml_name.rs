@@ -61,7 +61,7 @@ pub fn push_encoded(out: &mut String, text: &str) {
 
 /// True for ASCII letters and digits that begin with a letter: nothing to encode. Nearly all names are such, and documents have
 /// many.
-fn is_plain(text: &str) -> bool {
+pub fn is_plain(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

@@ -9,7 +9,7 @@ use gridshell_interfaces::inventory::{FolderContent, InventoryFolder, InventoryI
 use uuid::Uuid;
 
 use super::error::CodecError;
-use super::record::{FieldReader, FieldWriter, id, number, read_folder, read_item, write_folder, write_item};
+use super::record::{FieldReader, id, number, read_folder, read_item, write_folder, write_item};
 use crate::wire::server_response::{self, List, ServerResponseWriter, Value};
 
 /// What stands in an answer to GETMULTIPLEITEMS for an item that was not found.
@@ -94,7 +94,7 @@ pub fn decode_item(body: &[u8]) -> Result<Option<InventoryItem>, CodecError> {
 
 /// The answer to GETINVENTORYSKELETON.
 pub fn encode_skeleton(folders: &[InventoryFolder]) -> Bytes {
-    let mut response = ServerResponseWriter::new();
+    let mut response = with_room_for(folders.len(), 0);
     put_folders(&mut response, folders);
     response.finish()
 }
@@ -113,7 +113,7 @@ pub fn decode_skeleton(body: &[u8]) -> Result<Vec<InventoryFolder>, CodecError> 
 
 /// The answer to GETFOLDERITEMS and GETACTIVEGESTURES.
 pub fn encode_items(items: &[InventoryItem]) -> Bytes {
-    let mut response = ServerResponseWriter::new();
+    let mut response = with_room_for(0, items.len());
     put_items(&mut response, items);
     response.finish()
 }
@@ -158,7 +158,8 @@ pub fn decode_several_items(body: &[u8], count: usize) -> Result<Vec<Option<Inve
 
 /// The answer to GETFOLDERCONTENT. For a folder that was not found the id is the zero UUID, the version 0, and both lists are empty.
 pub fn encode_folder_content(content: Option<&FolderContent>) -> Bytes {
-    let mut response = ServerResponseWriter::new();
+    let (folders, items) = content.map_or((0, 0), |content| (content.folders.len(), content.items.len()));
+    let mut response = with_room_for(folders, items);
     response.id("FID", content.map(|content| content.folder).unwrap_or_default());
     response.number("VERSION", content.map(|content| content.version).unwrap_or_default());
     put_content(&mut response, content);
@@ -209,6 +210,13 @@ pub fn decode_folders_content(body: &[u8], asked: &[Uuid]) -> Result<Vec<Option<
         read_content(entry, id(entry, "OWNER")?)
     };
     asked.iter().map(entry).collect()
+}
+
+/// A writer with room for so many records of the usual length; a long answer that has to grow is copied each time.
+fn with_room_for(folders: usize, items: usize) -> ServerResponseWriter {
+    const FOLDER: usize = 320;
+    const ITEM: usize = 1024;
+    ServerResponseWriter::with_capacity(512 + folders * FOLDER + items * ITEM)
 }
 
 fn entry_name(folder: Uuid) -> String {

@@ -1,8 +1,6 @@
 //! The fields of a folder and of an item: the same names and formats in forms and in `ServerResponse` documents (inventory.md
 //! section 2).
 
-use std::fmt::Display;
-
 use gridshell_interfaces::ids::parse_uuid;
 use gridshell_interfaces::inventory::{FolderType, InventoryFolder, InventoryItem};
 use uuid::Uuid;
@@ -16,11 +14,9 @@ use crate::wire::server_response::{List, ServerResponseWriter};
 pub(super) trait FieldWriter {
     fn text(&mut self, name: &str, value: &str);
 
-    fn number(&mut self, name: &str, value: impl Display);
+    fn number(&mut self, name: &str, value: impl itoa::Integer);
 
-    fn id(&mut self, name: &str, value: Uuid) {
-        self.text(name, value.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-    }
+    fn id(&mut self, name: &str, value: Uuid);
 
     fn boolean(&mut self, name: &str, value: bool) {
         self.text(name, if value { "True" } else { "False" });
@@ -32,8 +28,12 @@ impl FieldWriter for ServerResponseWriter {
         Self::text(self, name, value);
     }
 
-    fn number(&mut self, name: &str, value: impl Display) {
-        self.display(name, value);
+    fn number(&mut self, name: &str, value: impl itoa::Integer) {
+        Self::number(self, name, value);
+    }
+
+    fn id(&mut self, name: &str, value: Uuid) {
+        Self::id(self, name, value);
     }
 }
 
@@ -42,8 +42,12 @@ impl FieldWriter for FormWriter {
         Self::text(self, name, value);
     }
 
-    fn number(&mut self, name: &str, value: impl Display) {
-        Self::text(self, name, &value.to_string());
+    fn number(&mut self, name: &str, value: impl itoa::Integer) {
+        Self::text(self, name, itoa::Buffer::new().format(value));
+    }
+
+    fn id(&mut self, name: &str, value: Uuid) {
+        Self::text(self, name, value.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
     }
 }
 
@@ -67,7 +71,7 @@ impl FieldReader for List {
 /// Writes a folder's fields in the order of an answer.
 pub(super) fn write_folder(out: &mut impl FieldWriter, folder: &InventoryFolder) {
     out.id("ParentID", folder.parent);
-    out.number("Type", folder.folder_type);
+    out.number("Type", folder.folder_type.0);
     out.number("Version", folder.version);
     out.text("Name", &folder.name);
     out.id("Owner", folder.owner);

@@ -122,7 +122,7 @@ impl Call {
             | Self::GetActiveGestures { user } => form.id("PRINCIPAL", *user),
             Self::GetFolderForType { user, folder_type } => {
                 form.id("PRINCIPAL", *user);
-                form.number("TYPE", folder_type);
+                form.number("TYPE", *folder_type);
             }
             Self::GetFolderContent { principal, folder } | Self::GetFolderItems { principal, folder } => {
                 form.id("PRINCIPAL", principal.unwrap_or_default());

@@ -34,8 +34,8 @@ fn empty_forms_and_odd_names() {
     response.end_list();
     response.begin_list("a b");
     response.begin_list("1");
-    response.display("Wearable 0:0", -7);
-    response.display("x", "a<b\u{1}");
+    response.number("Wearable 0:0", -7);
+    response.text("x", "a<b\u{1}");
     response.end_list();
     response.end_list();
     response.end_list();
