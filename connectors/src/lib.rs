@@ -9,4 +9,5 @@ pub mod baked_texture;
 pub mod http;
 pub mod inventory;
 pub mod name2key;
+pub mod transport;
 pub mod wire;
