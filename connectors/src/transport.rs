@@ -22,10 +22,22 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The body; empty for none.
     pub body: Bytes,
+    /// Whether it changes anything.
+    pub kind: Kind,
     /// What may be done when an attempt fails.
     pub repeat: Repeat,
-    /// Requests with the same number go to the same upstream, where the operator has chosen that.
+    /// A number for what the request is about (an asset, a user's inventory). Where the operator has chosen that, requests with the
+    /// same number go to the same upstream; and a read with the number of a fresh write goes where the write went.
     pub affinity: Option<u64>,
+}
+
+/// Whether a request changes anything: reads and writes may go to different shells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It changes nothing.
+    Read,
+    /// It changes something, or may.
+    Write,
 }
 
 /// Whether a request may be sent again when nobody knows if the first attempt was carried out.
@@ -54,7 +66,7 @@ pub enum TransportError {
     /// Nobody can be reached, or all who can are busy; names the addresses.
     #[error("{0}")]
     Unavailable(String),
-    /// What came back is no HTTP answer, or is larger than what is taken.
+    /// What came back is no HTTP answer, or is larger than what is taken; or what was to be sent is no HTTP request.
     #[error("{0}")]
     Malformed(String),
 }

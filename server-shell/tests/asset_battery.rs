@@ -1,12 +1,13 @@
-//! What the asset service promises, through a real socket: client, HTTP, the real program, each database.
+//! What the asset service promises, through a real socket: OUT connector, HTTP, the real program, each database.
 
 mod common;
 #[path = "../../services/tests/common/mod.rs"]
 mod databases;
 
 use common::Shell;
-use common::client::AssetClient;
+use common::client::HttpTransport;
 use databases::{TestDatabase, asset_battery};
+use gridshell_connectors::asset::outbound::RemoteAssetService;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_over_http() {
@@ -32,7 +33,8 @@ async fn battery(test: TestDatabase) {
     for cache in [64, 0] {
         let ini = common::on_database(test.backend, &test.connection_string);
         let shell = Shell::start(&ini.replace("[AssetService]\n", &format!("[AssetService]\nCacheMegabytes = {cache}\n")));
-        asset_battery::battery(&AssetClient::new(shell.port), test.backend).await;
+        let service = RemoteAssetService::new(HttpTransport::new(shell.port));
+        asset_battery::battery(&service, test.backend).await;
     }
     test.remove().await;
 }

@@ -3,6 +3,7 @@
 mod cache;
 pub mod codec;
 mod inbound;
+pub mod outbound;
 
 pub use cache::AssetCache;
 pub use inbound::{AssetConnector, AssetConnectorOptions};

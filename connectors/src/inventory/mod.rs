@@ -2,5 +2,6 @@
 
 pub mod codec;
 mod inbound;
+pub mod outbound;
 
 pub use inbound::InventoryConnector;

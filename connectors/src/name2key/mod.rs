@@ -5,12 +5,16 @@
 //! - [`Name2KeyGoslConnector`]: gosl-basics' one address (name2key.md section 2), the only public face that takes registrations
 //!
 //! The last two are for scripts in the world: text, no protection, look-ups (and registrations) limited for each address.
+//!
+//! [`outbound`] asks another shell over the first face, [`outbound_web`] any server with W-Hat's addresses.
 
 mod addresses;
 pub mod codec;
 mod face;
 mod gosl;
 mod inbound;
+pub mod outbound;
+pub mod outbound_web;
 mod parameters;
 mod rate_limit;
 mod refusal;

@@ -27,6 +27,19 @@ pub fn encode_created(created: bool) -> Bytes {
     response.finish()
 }
 
+/// Reads [`encode_created`]. The failure document says the same as "it existed already", but indented (inventory.md section 2): that
+/// alone tells them apart.
+///
+/// # Errors
+/// The document cannot be read, is the failure document, or says nothing of a result.
+pub fn decode_created(body: &[u8]) -> Result<bool, CodecError> {
+    const ROOT: &[u8] = b"<ServerResponse>";
+    let created = decode_result(body)?;
+    let behind_root = body.windows(ROOT.len()).position(|window| window == ROOT).and_then(|at| body.get(at + ROOT.len()));
+    let is_indented = behind_root.is_some_and(u8::is_ascii_whitespace);
+    if !created && is_indented { Err(CodecError::Failure) } else { Ok(created) }
+}
+
 /// Reads [`encode_result`] and [`encode_created`].
 ///
 /// # Errors
@@ -154,6 +167,16 @@ pub fn decode_several_items(body: &[u8], count: usize) -> Result<Vec<Option<Inve
         return Err(CodecError::Count { what: "items", expected: count, found: entries.len() });
     }
     entries.iter().map(|(_, value)| value.list().map(read_answered_item).transpose()).collect()
+}
+
+/// Reads the items that an answer to GETMULTIPLEITEMS has, in its order, whatever was asked for. Older versions of ROBUST answer in any
+/// order and leave out what was not found (inventory.md section 4).
+///
+/// # Errors
+/// As [`decode_folder`].
+pub fn decode_found_items(body: &[u8]) -> Result<Vec<InventoryItem>, CodecError> {
+    let response = read_look_up(body)?;
+    response.entries().iter().filter_map(|(_, value)| value.list()).map(read_answered_item).collect()
 }
 
 /// The answer to GETFOLDERCONTENT. For a folder that was not found the id is the zero UUID, the version 0, and both lists are empty.

@@ -1,0 +1,336 @@
+//! A group of shells that do the same work, as one transport.
+//!
+//! A request takes a place in the group, then goes to the member that the policy chooses among those that are usable. When all are away
+//! or ejected it goes to the least bad one rather than nowhere: the group may have lost sight of members that are back. What fails is
+//! tried on a member that was not asked yet:
+//! - any request, when it surely was not carried out, because no connection came about;
+//! - a request that is safe to repeat, after any other failure, and after an answer 502, 503 or 504, out of the retry budget. When
+//!   nobody answers better, such an answer is given back, so that its meaning survives the hop.
+//!
+//! A member from which nothing of an answer comes for a while (`patience`) loses a request that is safe to repeat to another, if a
+//! usable one is left. Redirects are not followed: the original's services give none.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use metrics::Counter;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
+use tokio_rustls::TlsConnector;
+
+use super::balance::Balance;
+use super::client::{Failure, Waiting, What};
+use super::member::{Member, Verdict};
+use super::retry::RetryBudget;
+use super::{CheckOptions, GroupOptions, GroupState, Policy, WeightedAddress};
+use crate::transport::{Answer, Outgoing, Repeat, Transport, TransportError};
+
+/// The most members of a group.
+const MAX_MEMBERS: usize = 64;
+
+/// One or several shells that do the same work.
+pub struct UpstreamGroup {
+    name: Arc<str>,
+    members: Vec<Arc<Member>>,
+    balance: Balance,
+    budget: RetryBudget,
+    in_flight: AtomicU32,
+    refused: AtomicU64,
+    retries: AtomicU64,
+    refused_total: Counter,
+    retries_total: Counter,
+    policy: Policy,
+    in_flight_limit: u32,
+    attempts: u32,
+    patience: Duration,
+    answer_time: Duration,
+    total_time: Duration,
+    /// What looks after the members; ends with the group.
+    keepers: Vec<AbortHandle>,
+}
+
+/// A group cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("upstream group {group}: {reason}")]
+pub struct GroupError {
+    group: String,
+    reason: String,
+}
+
+impl UpstreamGroup {
+    /// A group, whose checks start at once. Must be called within a tokio runtime, which does the checks; requests may be sent from any
+    /// other. `name` stands in messages and metrics.
+    ///
+    /// # Errors
+    /// No members, more than 64 or one twice; options that cannot work; https without root certificates.
+    pub fn start(name: &str, upstreams: Vec<WeightedAddress>, options: GroupOptions) -> Result<Self, GroupError> {
+        let error = |reason: &str| GroupError { group: name.to_owned(), reason: reason.to_owned() };
+        if upstreams.is_empty() || upstreams.len() > MAX_MEMBERS {
+            return Err(error(&format!("it needs 1 to {MAX_MEMBERS} addresses")));
+        }
+        if let Some(mistake) = options.mistake() {
+            return Err(error(mistake));
+        }
+        for (place, upstream) in upstreams.iter().enumerate() {
+            if upstreams[..place].iter().any(|other| other.address == upstream.address) {
+                return Err(error(&format!("it lists {} twice", upstream.address)));
+            }
+        }
+        let tls = if upstreams.iter().any(|upstream| upstream.address.is_https()) {
+            let config = options.trust.client_config().map_err(|reason| error(&reason))?;
+            Some(TlsConnector::from(Arc::new(config)))
+        } else {
+            None
+        };
+        let balance = Balance::new(options.policy, &upstreams);
+        let group: Arc<str> = name.into();
+        let member = |upstream: WeightedAddress| Member::new(&group, upstream, tls.clone(), &options).map(Arc::new);
+        let members: Option<Vec<Arc<Member>>> = upstreams.into_iter().map(member).collect();
+        let members = members.ok_or_else(|| error("an address or the credentials fit in no header"))?;
+        let GroupOptions { policy, in_flight, retry, patience, answer_time, total_time, .. } = options;
+        Ok(Self {
+            keepers: keepers(&members, options.checks, options.idle_time),
+            members,
+            balance,
+            attempts: retry.attempts,
+            budget: RetryBudget::new(retry),
+            in_flight: AtomicU32::new(0),
+            refused: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            refused_total: metrics::counter!("gridshell_upstream_refused_total", "group" => group.to_string()),
+            retries_total: metrics::counter!("gridshell_upstream_retries_total", "group" => group.to_string()),
+            name: group,
+            policy,
+            in_flight_limit: in_flight,
+            patience,
+            answer_time,
+            total_time,
+        })
+    }
+
+    /// The group at this moment.
+    pub fn state(&self) -> GroupState {
+        GroupState {
+            name: self.name.to_string(),
+            policy: self.policy,
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            in_flight_limit: self.in_flight_limit,
+            refused: self.refused.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
+            members: self.members.iter().map(|member| member.state()).collect(),
+        }
+    }
+
+    /// A place among the requests under way.
+    fn place(&self) -> Result<Place<'_>, TransportError> {
+        let place = Place(&self.in_flight);
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.in_flight_limit {
+            return Ok(place);
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.refused_total.increment(1);
+        let (name, limit) = (&self.name, self.in_flight_limit);
+        Err(TransportError::Unavailable(format!("upstream group {name} has {limit} requests under way and takes no more")))
+    }
+
+    /// The next member for a request, if there is one that it was not sent to yet.
+    fn choose(&self, request: &Outgoing, asked: Asked) -> Option<usize> {
+        let now = Instant::now();
+        let choose = |usable: &dyn Fn(&Member) -> bool| {
+            let usable = |member: usize| !asked.contains(member) && usable(&self.members[member]);
+            self.balance.choose(request.affinity, usable, |member| self.members[member].in_flight())
+        };
+        // A request that can be lost is no trial, unless nobody healthy is left for it.
+        let healthy = match request.repeat {
+            Repeat::Safe => None,
+            Repeat::Unsafe => choose(&|member| member.health.is_healthy()),
+        };
+        healthy.or_else(|| choose(&|member| member.health.is_usable(now))).or_else(|| {
+            let others = (0..self.members.len()).filter(|member| !asked.contains(*member));
+            others.min_by_key(|member| self.members[*member].health.badness(now))
+        })
+    }
+
+    /// Whether there is a usable member that a request was not sent to yet.
+    fn has_another(&self, asked: Asked) -> bool {
+        let now = Instant::now();
+        (0..).zip(&self.members).any(|(number, member)| !asked.contains(number) && member.health.is_usable(now))
+    }
+
+    /// One attempt at a member, which is told how it did.
+    async fn attempt(&self, member: &Member, request: &Outgoing, waiting: &Waiting<'_>) -> Attempt {
+        let visit = member.visit();
+        match member.client.exchange(request, waiting).await {
+            Ok(answer) if is_refusal(answer.status) => {
+                visit.ended(&Verdict::Refused(answer.status));
+                Attempt::Refusal(answer)
+            }
+            Ok(answer) => {
+                visit.ended(&Verdict::Well);
+                Attempt::Answer(answer)
+            }
+            Err(failure) => {
+                // What earlier attempts have left of the time may be too little for any member: then it says nothing of this one.
+                let fair = self.patience.min(self.answer_time).min(self.total_time);
+                if failure.what != What::TimedOut || visit.lasted() >= fair {
+                    visit.ended(&Verdict::Failed(&failure));
+                }
+                Attempt::Failure(failure)
+            }
+        }
+    }
+
+    /// The error when nobody has answered.
+    fn error(&self, failures: &[(usize, Failure)]) -> TransportError {
+        let reasons: Vec<String> =
+            failures.iter().map(|(member, failure)| format!("{}: {}", self.members[*member].name, failure.message)).collect();
+        let message = format!("upstream group {} gives no answer; {}", self.name, reasons.join("; "));
+        let is_malformed = |failure: &Failure| matches!(failure.what, What::Malformed | What::TooLarge | What::Unsendable);
+        if !failures.is_empty() && failures.iter().all(|(_, failure)| is_malformed(failure)) {
+            TransportError::Malformed(message)
+        } else {
+            TransportError::Unavailable(message)
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for UpstreamGroup {
+    async fn send(&self, request: Outgoing) -> Result<Answer, TransportError> {
+        let _place = self.place()?;
+        self.budget.request();
+        let until = Instant::now() + self.total_time;
+        let safe = request.repeat == Repeat::Safe;
+        let mut asked = Asked::default();
+        let mut refusal = None;
+        let mut failures = Vec::new();
+        for attempt in 1..=self.attempts {
+            let Some(number) = self.choose(&request, asked) else { break };
+            asked.insert(number);
+            if attempt > 1 {
+                self.retries.fetch_add(1, Ordering::Relaxed);
+                self.retries_total.increment(1);
+            }
+            // Giving a member up costs a repetition, which is paid when it is decided.
+            let paid = AtomicBool::new(false);
+            let give_up = || {
+                let elsewhere = safe && attempt < self.attempts && self.has_another(asked) && self.budget.take();
+                paid.fetch_or(elsewhere, Ordering::Relaxed);
+                elsewhere
+            };
+            let waiting = Waiting { until, answer_time: self.answer_time, patience: self.patience, give_up: &give_up };
+            let free = match self.attempt(&self.members[number], &request, &waiting).await {
+                Attempt::Answer(answer) => return Ok(answer),
+                Attempt::Refusal(answer) if !safe => return Ok(answer),
+                Attempt::Refusal(answer) => {
+                    refusal = Some(answer);
+                    false
+                }
+                Attempt::Failure(failure) => {
+                    let not_sent = failure.what == What::NotSent;
+                    let may_go_on = failure.is_the_upstreams() && (safe || not_sent);
+                    failures.push((number, failure));
+                    if !may_go_on {
+                        break;
+                    }
+                    not_sent
+                }
+            };
+            let last = attempt == self.attempts || asked.count() == self.members.len() || Instant::now() >= until;
+            if last || !(free || paid.into_inner() || self.budget.take()) {
+                break;
+            }
+        }
+        refusal.ok_or_else(|| self.error(&failures))
+    }
+}
+
+impl Drop for UpstreamGroup {
+    fn drop(&mut self) {
+        self.keepers.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl fmt::Debug for UpstreamGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members: Vec<&str> = self.members.iter().map(|member| member.name.as_str()).collect();
+        f.debug_struct("UpstreamGroup").field("name", &self.name).field("members", &members).finish_non_exhaustive()
+    }
+}
+
+/// What an attempt has brought.
+enum Attempt {
+    Answer(Answer),
+    /// The member answers that it cannot do its work.
+    Refusal(Answer),
+    Failure(Failure),
+}
+
+/// A member that answers so has nobody behind it, or is overloaded.
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// A place among the requests under way; free again when it is dropped.
+struct Place<'a>(&'a AtomicU32);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The members that a request was sent to.
+#[derive(Clone, Copy, Default)]
+struct Asked(u64);
+
+impl Asked {
+    fn insert(&mut self, member: usize) {
+        self.0 |= 1 << member;
+    }
+
+    fn contains(self, member: usize) -> bool {
+        self.0 & (1 << member) != 0
+    }
+
+    fn count(self) -> usize {
+        self.0.count_ones() as usize
+    }
+}
+
+/// Starts what looks after members: a task for each that asks whether it is there, and one that closes old connections.
+fn keepers(members: &[Arc<Member>], checks: Option<CheckOptions>, idle_time: Duration) -> Vec<AbortHandle> {
+    let mut keepers = Vec::new();
+    for member in members.iter().filter(|_| checks.is_some()).cloned() {
+        let options = checks.clone().unwrap_or_default();
+        keepers.push(tokio::spawn(check_for_ever(member, options)).abort_handle());
+    }
+    let members = members.to_vec();
+    let sweeper = async move {
+        loop {
+            sleep((idle_time / 2).max(Duration::from_secs(1))).await;
+            members.iter().for_each(|member| member.client.sweep());
+        }
+    };
+    keepers.push(tokio::spawn(sweeper).abort_handle());
+    keepers
+}
+
+async fn check_for_ever(member: Arc<Member>, options: CheckOptions) {
+    // Checks are spread out from the start, and by jitter stay so.
+    sleep(options.interval.mul_f64(random_share())).await;
+    loop {
+        member.check(&options).await;
+        sleep(options.interval.mul_f64(0.8 + 0.4 * random_share())).await;
+    }
+}
+
+/// A number from 0 to 1, of no quality.
+fn random_share() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
+}
