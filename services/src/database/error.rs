@@ -21,6 +21,12 @@ pub enum DatabaseError {
     /// A statement or a connection failed.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// The same on a connection to an SQLite file that is used directly.
+    #[error(transparent)]
+    Direct(#[from] rusqlite::Error),
+    /// A file of ours beside the database cannot be written or read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
     /// The database did not answer within the statement time limit.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
@@ -52,7 +58,8 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Sql(error) => kind_of(error),
-            Self::NotCommitted(_) | Self::Timeout(_) | Self::QueueFull | Self::Closed => ErrorKind::Unavailable,
+            Self::Direct(error) => service_kind(direct_class(error)),
+            Self::Io(_) | Self::NotCommitted(_) | Self::Timeout(_) | Self::QueueFull | Self::Closed => ErrorKind::Unavailable,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Shared(error) => error.kind(),
             Self::Configuration(_) | Self::Panicked | Self::Schema(_) => ErrorKind::Internal,
@@ -83,7 +90,7 @@ impl DatabaseError {
     }
 
     /// The server gave up a transaction for the sake of another one: the same once more may work.
-    pub(super) fn is_conflict(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
         if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
             // Deadlock; what was read has changed since (MariaDB); a row that another one has just added.
@@ -149,11 +156,19 @@ fn kind_of(error: &sqlx::Error) -> ErrorKind {
         }
         _ => Class::Other,
     };
+    service_kind(class)
+}
+
+fn service_kind(class: Class) -> ErrorKind {
     match class {
         Class::Lost | Class::Unavailable => ErrorKind::Unavailable,
         Class::Refused => ErrorKind::Refused,
         Class::Other => ErrorKind::Internal,
     }
+}
+
+fn direct_class(error: &rusqlite::Error) -> Class {
+    error.sqlite_error().map_or(Class::Other, |error| sqlite_class(error.extended_code))
 }
 
 /// Error numbers of MySQL and MariaDB.

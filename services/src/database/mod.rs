@@ -5,6 +5,7 @@
 //! connections, the SQLite writer, table versions and error kinds.
 
 mod connection_string;
+mod direct;
 mod error;
 mod group_read;
 pub mod migrations;
