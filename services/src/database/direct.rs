@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::LockedSqliteHandle;
 use tokio::sync::Semaphore;
 
 use super::{DatabaseError, DatabaseOptions, Result};
@@ -33,7 +35,10 @@ pub(super) struct DirectConnections {
 
 #[derive(Default)]
 struct Idle {
+    /// For look-ups; they wait for nobody.
     connections: Vec<Connection>,
+    /// For long reads; at most as many as there are turns.
+    patient: Vec<Connection>,
     closed: bool,
 }
 
@@ -68,32 +73,43 @@ impl DirectConnections {
                 self.give_back(connection);
                 Ok(found)
             }
-            Err(error) if is_busy(&error) => self.read_aside(look_up).await,
+            Err(error) if is_busy(&error) => self.read_aside(move |connection| look_up(connection)).await,
             // The connection is not trusted any more.
             Err(error) => Err(error.into()),
         }
     }
 
     /// Runs a long read in another thread; it is interrupted at the statement time limit, and when the caller gives up.
-    pub(super) async fn read_aside<T, F>(&self, read: F) -> Result<T>
+    pub(super) async fn read_aside<T, E, F>(&self, read: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        E: Into<DatabaseError> + Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
     {
         let turn = tokio::time::timeout(self.patience, Arc::clone(&self.turns).acquire_owned());
         let turn = turn.await.map_err(|_| DatabaseError::Timeout(self.patience))?.map_err(|_| DatabaseError::Closed)?;
-        let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY, self.patience)?;
+        let idle = self.lock().patient.pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY, self.patience)?,
+        };
         let mut interrupt = InterruptOnDrop(Some(connection.get_interrupt_handle()));
         let reading = tokio::task::spawn_blocking(move || {
             // Until the read is really over.
             let _turn = turn;
             set_up_to_read(&connection)?;
-            read(&connection)
+            read(&mut connection).map(|found| (found, connection)).map_err(Into::into)
         });
         let result = tokio::time::timeout(self.statement_timeout, reading).await;
         let result = result.map_err(|_| DatabaseError::Timeout(self.statement_timeout))?;
         interrupt.0 = None;
-        Ok(result.map_err(|_| DatabaseError::Panicked)??)
+        let (found, connection) = result.map_err(|_| DatabaseError::Panicked)??;
+        // Only now can nobody interrupt it any more.
+        let mut idle = self.lock();
+        if !idle.closed {
+            idle.patient.push(connection);
+        }
+        Ok(found)
     }
 
     /// A connection for a write that takes minutes, with a page cache of this many KiB. It opens no transaction yet. What it commits
@@ -134,7 +150,7 @@ impl DirectConnections {
         let idle = {
             let mut idle = self.lock();
             idle.closed = true;
-            std::mem::take(&mut idle.connections)
+            (std::mem::take(&mut idle.connections), std::mem::take(&mut idle.patient))
         };
         drop(idle);
         self.turns.close();
@@ -143,6 +159,30 @@ impl DirectConnections {
     // It guards a list for a moment; nothing can panic meanwhile, but for a lack of memory.
     fn lock(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection of sqlx that is used without its thread for a while. Transactions are begun and ended by sqlx, which keeps count of
+/// them.
+pub(crate) struct BorrowedConnection<'c> {
+    // Dropped before the lock is given back.
+    connection: Connection,
+    _handle: LockedSqliteHandle<'c>,
+}
+
+impl<'c> BorrowedConnection<'c> {
+    /// Takes the connection from its thread.
+    pub(crate) async fn new(connection: &'c mut SqliteConnection) -> Result<Self> {
+        let mut handle = connection.lock_handle().await?;
+        // SAFETY: the handle is open, stays so as long as it is locked, and nobody else uses it meanwhile. A connection that is made
+        // from a handle does not close it.
+        let connection = unsafe { Connection::from_handle(handle.as_raw_handle().as_ptr()) }?;
+        Ok(Self { connection, _handle: handle })
+    }
+
+    /// The connection.
+    pub(crate) fn get(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 }
 
@@ -190,12 +230,12 @@ mod tests {
         for expected in 2..10 {
             writer.execute("INSERT INTO t VALUES (1)", []).expect("insert");
             assert_eq!(connections.look_up(sum).await.expect("sum"), expected);
-            assert_eq!(connections.read_aside(sum).await.expect("sum"), expected);
+            assert_eq!(connections.read_aside(|connection| sum(connection)).await.expect("sum"), expected);
         }
         assert_eq!(connections.lock().connections.len(), 1);
         connections.close();
         assert!(matches!(connections.look_up(sum).await, Err(DatabaseError::Closed)));
-        assert!(matches!(connections.read_aside(sum).await, Err(DatabaseError::Closed)));
+        assert!(matches!(connections.read_aside(|connection| sum(connection)).await, Err(DatabaseError::Closed)));
         assert!(matches!(connections.open_to_write(1024), Err(DatabaseError::Closed)));
     }
 
@@ -226,12 +266,12 @@ mod tests {
     async fn a_read_that_takes_too_long_is_interrupted() {
         let options = DatabaseOptions { statement_timeout: Duration::from_millis(50), ..DatabaseOptions::default() };
         let (_folder, connections) = connections(&options);
-        let endless = |connection: &Connection| {
+        let endless = |connection: &mut Connection| {
             let sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
             connection.query_row(sql, [], |row| row.get::<_, i64>(0))
         };
         assert!(matches!(connections.read_aside(endless).await, Err(DatabaseError::Timeout(_))));
         // There is one turn: it was given back, so the read has ended.
-        assert_eq!(connections.read_aside(sum).await.expect("sum"), 1);
+        assert_eq!(connections.read_aside(|connection| sum(connection)).await.expect("sum"), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a database, and which kind of service error each fault is. This is the only place that knows error codes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,6 @@ pub enum DatabaseError {
     /// A statement or a connection failed.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
-    /// The same on a connection to an SQLite file that is used directly.
-    #[error(transparent)]
-    Direct(#[from] rusqlite::Error),
     /// A file of ours beside the database cannot be written or read.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -58,7 +56,6 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Sql(error) => kind_of(error),
-            Self::Direct(error) => service_kind(direct_class(error)),
             Self::Io(_) | Self::NotCommitted(_) | Self::Timeout(_) | Self::QueueFull | Self::Closed => ErrorKind::Unavailable,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Shared(error) => error.kind(),
@@ -135,6 +132,51 @@ enum Class {
     Other,
 }
 
+/// A fault on a connection that is used without sqlx, in sqlx's form, so that nobody has to know which it was.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct DirectError(rusqlite::Error);
+
+impl sqlx::error::DatabaseError for DirectError {
+    fn message(&self) -> &str {
+        match &self.0 {
+            rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+            _ => "an SQLite file could not be read",
+        }
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        self.0.sqlite_error().map(|error| error.extended_code.to_string().into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> sqlx::error::ErrorKind {
+        sqlx::error::ErrorKind::Other
+    }
+}
+
+/// An error of a connection that is used without sqlx.
+pub(crate) fn direct(error: rusqlite::Error) -> sqlx::Error {
+    sqlx::Error::Database(Box::new(DirectError(error)))
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(direct(error))
+    }
+}
+
 fn kind_of(error: &sqlx::Error) -> ErrorKind {
     let class = match error {
         sqlx::Error::Io(_)
@@ -148,7 +190,7 @@ fn kind_of(error: &sqlx::Error) -> ErrorKind {
                 mysql_class(error.number())
             } else if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
                 postgres_class(error.code())
-            } else if error.try_downcast_ref::<SqliteError>().is_some() {
+            } else if error.try_downcast_ref::<SqliteError>().is_some() || error.try_downcast_ref::<DirectError>().is_some() {
                 sqlite_class(error.code().and_then(|code| code.parse().ok()).unwrap_or(0))
             } else {
                 Class::Other
@@ -165,10 +207,6 @@ fn service_kind(class: Class) -> ErrorKind {
         Class::Refused => ErrorKind::Refused,
         Class::Other => ErrorKind::Internal,
     }
-}
-
-fn direct_class(error: &rusqlite::Error) -> Class {
-    error.sqlite_error().map_or(Class::Other, |error| sqlite_class(error.extended_code))
 }
 
 /// Error numbers of MySQL and MariaDB.

@@ -20,6 +20,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use connection_string::ConnectionString;
+pub(crate) use direct::BorrowedConnection;
+pub(crate) use error::direct;
 pub use error::{DatabaseError, Result};
 pub use group_read::GroupRead;
 pub use mysql::{Isolation, MySqlDatabase};

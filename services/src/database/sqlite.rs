@@ -112,10 +112,11 @@ impl SqliteDatabase {
     ///
     /// # Errors
     /// What it gives; `Timeout` after the statement time limit, or when too many others read for long; `Closed`, `Panicked`.
-    pub async fn read_aside<T, F>(&self, read: F) -> Result<T>
+    pub async fn read_aside<T, E, F>(&self, read: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+        E: Into<DatabaseError> + Send + 'static,
+        F: FnOnce(&mut rusqlite::Connection) -> Result<T, E> + Send + 'static,
     {
         self.direct.read_aside(read).await
     }

@@ -142,7 +142,7 @@ impl Names {
             let _transaction = if wanted.len() > 1 { Some(connection.unchecked_transaction()?) } else { None };
             wanted.iter().map(|wanted| rows(connection, condition, [wanted.as_ref()])).collect()
         };
-        if few { self.database.look_up(read).await } else { self.database.read_aside(read).await }
+        if few { self.database.look_up(read).await } else { self.database.read_aside(move |connection| read(connection)).await }
     }
 }
 
@@ -193,7 +193,7 @@ impl NameTable for Names {
         let from = prefix.into_bytes();
         // No byte of UTF-8 is as great.
         let to = [from.as_slice(), &[0xff]].concat();
-        let read = move |connection: &Connection| {
+        let read = move |connection: &mut Connection| {
             let parameters: [&dyn ToSql; 4] = [&from, &to, &number(page.limit), &number(page.offset)];
             rows(connection, BY_PREFIX, parameters)
         };
@@ -221,7 +221,7 @@ impl NameTable for Names {
     }
 
     async fn entries_after(&self, key: Uuid, grid: String, limit: usize) -> Result<Vec<Row>> {
-        let read = move |connection: &Connection| {
+        let read = move |connection: &mut Connection| {
             let parameters: [&dyn ToSql; 3] = [&key.as_bytes(), &grid.as_bytes(), &number(limit)];
             rows(connection, ENTRIES_AFTER, parameters)
         };
@@ -229,11 +229,11 @@ impl NameTable for Names {
     }
 
     async fn statistics(&self) -> Result<NameStatistics> {
-        let read = |connection: &Connection| {
+        let read = |connection: &mut Connection| {
             let _transaction = connection.unchecked_transaction()?;
             let mut by_grid = connection.prepare(COUNT_BY_GRID)?;
             let by_grid = by_grid.query_map([], |row| Ok((text(row.get_ref(0)?.as_blob()?), count(row, 1)?)))?;
-            Ok(NameStatistics {
+            Ok::<_, rusqlite::Error>(NameStatistics {
                 entries: by_grid.collect::<rusqlite::Result<_>>()?,
                 shared_names: connection.query_row(COUNT_SHARED, [], |row| count(row, 0))?,
                 bytes: Some(connection.query_row(SIZE, [], |row| count(row, 0))?),
