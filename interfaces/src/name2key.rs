@@ -218,12 +218,13 @@ pub trait Name2KeyService: Send + Sync + fmt::Debug {
     /// nothing has changed then. When this returns the entry is durable.
     ///
     /// # Errors
-    /// What [`Registration::check`] gives.
+    /// What [`Registration::check`] gives; `Refused` for a key that does not want to be found, and for a name or key that has too
+    /// many entries already.
     async fn register(&self, registration: &Registration) -> Result<bool>;
 
     /// Stores all rows, or none when this fails or is stopped. Rows are taken in their order, as unverified registrations: of
-    /// several rows of one key the last counts, of several keys of one name the last comes first. What is known already stays as it
-    /// is, so that a second import of the same rows changes nothing.
+    /// several rows of one key the last counts, of several keys of one name the last comes first. A key that is known on the grid by
+    /// the same canonical name stays as it is, capitals and times, so that a second import of the same rows changes nothing.
     ///
     /// # Errors
     /// What the rows give; `Refused` when this service takes no imports.

@@ -10,11 +10,11 @@ bench_cold() {
     start_nginx "$folder"
     table_head
     compare "random asset of 2 KB out of 100,000, cache off, 20 requests a connection" "0.35" "$gridshell" "$nginx" \
-        "$parts/random_get.lua" "$full_ids"
+        "$parts/random_get.lua" "$full_ids" /assets/
     stop "$gridshell_pid"
     start_gridshell full CacheMegabytes=0 MaxRequestsPerConnection=0
     compare "random asset of 2 KB out of 100,000, cache off, connections without limit" "0.35" "$gridshell" "$nginx_unlimited" \
-        "$parts/random_get.lua" "$full_ids"
+        "$parts/random_get.lua" "$full_ids" /assets/
     stop "$gridshell_pid"
     stop "$nginx_pid"
 }

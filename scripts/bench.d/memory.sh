@@ -22,7 +22,3 @@ bench_memory() {
     awk -v first="$first" -v last="$last" 'BEGIN { printf "| growth from the first of these to the last | %.1f | flat |\n", last - first }'
     stop "$gridshell_pid"
 }
-
-resident() {
-    awk '$1 == "VmRSS:" { printf "%.1f", $2 / 1024 }' "/proc/$gridshell_pid/status"
-}

@@ -50,7 +50,7 @@ INI
     fail "could not start gridshell"
 }
 
-# start_nginx FOLDER: serves the files of FOLDER/www, as text/xml under /assets/ and as application/octet-stream under /data/; what is
+# start_nginx FOLDER [LOCATION]: answers by LOCATION, in nginx's words; without it, serves the files of FOLDER/www, as text/xml under /assets/ and as application/octet-stream under /data/; what is
 # not there is answered with the file `any`. Two listeners: $nginx closes a connection after 20 requests, as gridshell does unless told
 # otherwise, $nginx_unlimited does not.
 start_nginx() {
@@ -94,9 +94,9 @@ http {
 }
 CONF
     cat >"$folder/locations" <<CONF
-        location /assets/ { default_type text/xml; try_files \$uri /any; }
-        location /data/ { default_type application/octet-stream; }
-        location = /any { default_type text/xml; }
+${2-    location /assets/ { default_type text/xml; try_files \$uri /any; \}
+        location /data/ { default_type application/octet-stream; \}
+        location = /any { default_type text/xml; \}}
 CONF
     mkdir -p "$folder/temp"
     start "$folder/nginx.out" "$(find_command nginx)" -c "$folder/nginx.conf" -e "$folder/nginx.log"
@@ -113,4 +113,9 @@ full_store() {
     start_gridshell full
     stop "$gridshell_pid"
     run python3 "$parts/fill.py" "$work/full/gridshell.db" 100000 2048 "$full_ids"
+}
+
+# resident: the resident memory of gridshell in MB.
+resident() {
+    awk '$1 == "VmRSS:" { printf "%.1f", $2 / 1024 }' "/proc/$gridshell_pid/status"
 }

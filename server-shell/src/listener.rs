@@ -1,4 +1,4 @@
-//! Listeners: one HTTP server per port, which reads requests whole and within limits, and hands them to the port's router.
+//! HTTP listeners: one server per port, which reads requests whole and within limits, and hands them to the port's router.
 //!
 //! What a client sees of the connection itself is decided here (transport.md section 1): limits, time-outs, keep-alive, and that
 //! every answer of known length carries it and none of those is chunked.
@@ -8,53 +8,21 @@ use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Extensions, ServerHandle};
 use actix_web::http::header as actix_header;
-use actix_web::web::{self, Bytes, BytesMut};
+use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::StreamExt;
-use gridshell_connectors::http::{
-    Body, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Router, StatusCode, header,
-};
+use gridshell_connectors::http::{Body, HeaderMap, Method, Request, Response, Router, StatusCode, header};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinHandle;
 
+use crate::answering::{Answerer, IncomingBody, Limits, Refusal, bad};
 use crate::request_log::RequestLog;
-
-/// What bounds a client; the defaults are the original's (transport.md section 1).
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Largest request body in bytes.
-    pub body: usize,
-    /// Longest request target in bytes.
-    pub target: usize,
-    /// Longest header name in bytes.
-    pub header_name: usize,
-    /// Longest header value in bytes.
-    pub header_value: usize,
-    /// Requests served on one connection; 0 is no limit.
-    pub requests_per_connection: u32,
-    /// Connections that wait to be accepted.
-    pub backlog: u32,
-    /// Open connections for each worker.
-    pub connections_per_worker: usize,
-    /// Time from the connection to the end of the first request's head.
-    pub head_time: Duration,
-    /// Time for a complete request after its head.
-    pub request_time: Duration,
-    /// Time until the answer must be there, and within which a client must take some of it.
-    pub response_time: Duration,
-    /// Time that a connection may be idle.
-    pub idle_time: Duration,
-    /// Time that requests under way get when the program stops.
-    pub stop_time: Duration,
-}
 
 /// Where a listener listens and how.
 #[derive(Clone)]
@@ -79,19 +47,9 @@ pub struct Listener {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    shared: Arc<Shared>,
+    answerer: Arc<Answerer>,
     handle: ServerHandle,
     stopped: Mutex<Option<JoinHandle<io::Result<()>>>>,
-}
-
-/// What the workers of a listener share.
-struct Shared {
-    port: u16,
-    router: Router,
-    limits: Limits,
-    trusted_proxies: Vec<IpAddr>,
-    served: AtomicU64,
-    log: Arc<RequestLog>,
 }
 
 /// What is known of one connection.
@@ -104,13 +62,13 @@ impl Listener {
     ///
     /// # Errors
     /// A port that is taken or not permitted; the message names the address.
-    pub fn start(options: ListenerOptions, router: Router, log: Arc<RequestLog>) -> io::Result<Self> {
+    pub fn start(options: ListenerOptions, router: Arc<Router>, log: Arc<RequestLog>) -> io::Result<Self> {
         let ListenerOptions { addresses, port, tls, workers, limits, trusted_proxies } = options;
-        let shared = Arc::new(Shared { port, router, limits, trusted_proxies, served: AtomicU64::new(0), log });
-        let limits = &shared.limits;
+        let answerer = Arc::new(Answerer::new(port, router, limits, trusted_proxies, log));
+        let limits = &answerer.limits;
         let application = {
-            let shared = shared.clone();
-            move || App::new().app_data(web::Data::from(shared.clone())).default_service(web::to(serve))
+            let answerer = answerer.clone();
+            move || App::new().app_data(web::Data::from(answerer.clone())).default_service(web::to(serve))
         };
         let first_address = addresses.first().copied().unwrap_or(IpAddr::from([0, 0, 0, 0]));
         let requests_per_connection = limits.requests_per_connection;
@@ -135,17 +93,17 @@ impl Listener {
         }
         let server = server.run();
         let handle = server.handle();
-        Ok(Self { address: first_address, port, shared, handle, stopped: Mutex::new(Some(tokio::spawn(server))) })
+        Ok(Self { address: first_address, port, answerer, handle, stopped: Mutex::new(Some(tokio::spawn(server))) })
     }
 
     /// Requests served since the start.
     pub fn requests_served(&self) -> u64 {
-        self.shared.served.load(Ordering::Relaxed)
+        self.answerer.requests_served()
     }
 
     /// The registered handlers, for the console.
     pub fn handlers(&self) -> String {
-        self.shared.router.handlers()
+        self.answerer.handlers()
     }
 
     /// Accepts no more connections, finishes the requests under way, and returns.
@@ -178,27 +136,12 @@ fn listen(address: SocketAddr, limits: &Limits) -> io::Result<std::net::TcpListe
     open().map(Into::into).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
-async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse<OutgoingBody> {
-    shared.served.fetch_add(1, Ordering::Relaxed);
+async fn serve(request: HttpRequest, payload: web::Payload, answerer: web::Data<Answerer>) -> HttpResponse<OutgoingBody> {
     let keep = requests_left(&request);
     let is_head = request.method() == actix_web::http::Method::HEAD;
-    let response = match read(&request, payload, &shared).await {
-        Ok(request) => {
-            let entry = shared.log.request(shared.port, &request);
-            let answer = tokio::time::timeout(shared.limits.response_time, shared.router.dispatch(request)).await;
-            let response = answer.unwrap_or_else(|_| {
-                tracing::error!(port = shared.port, "a request was not answered in time; answered 503");
-                Response::empty(StatusCode::SERVICE_UNAVAILABLE, "text/plain")
-            });
-            entry.answered(&response);
-            response
-        }
-        Err(refusal) => {
-            tracing::warn!(port = shared.port, client = ?request.peer_addr(), reason = refusal.reason, "refused a request");
-            Response::empty(refusal.status, "text/plain")
-        }
-    };
-    write(response, keep, &shared.limits, is_head)
+    let incoming = read(&request, payload, &answerer).await;
+    let response = answerer.answer(incoming, request.peer_addr()).await;
+    write(response, keep, &answerer.limits, is_head)
 }
 
 /// How many requests the connection may carry after this one; `None` is no limit.
@@ -213,19 +156,9 @@ fn requests_left(request: &HttpRequest) -> Option<u32> {
     Some(left - 1)
 }
 
-/// Why a request is not even looked at.
-struct Refusal {
-    status: StatusCode,
-    reason: &'static str,
-}
-
-const fn bad(reason: &'static str) -> Refusal {
-    Refusal { status: StatusCode::BAD_REQUEST, reason }
-}
-
 /// Checks the limits of transport.md section 1.2 and reads the body.
-async fn read(request: &HttpRequest, payload: web::Payload, shared: &Shared) -> Result<Request, Refusal> {
-    let limits = &shared.limits;
+async fn read(request: &HttpRequest, payload: web::Payload, answerer: &Answerer) -> Result<Request, Refusal> {
+    let limits = &answerer.limits;
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     if target.len() > limits.target {
         return Err(bad("the request target is too long"));
@@ -234,17 +167,12 @@ async fn read(request: &HttpRequest, payload: web::Payload, shared: &Shared) -> 
         return Err(bad("there is no Host header"));
     }
     let headers = copy_headers(request, limits)?;
-    let declared = match headers.get(header::CONTENT_LENGTH).map(|value| value.to_str().ok().and_then(|text| text.parse().ok())) {
-        Some(None) => return Err(bad("the Content-Length is no number")),
-        Some(Some(length)) if length > limits.body => return Err(bad("the body is too long")),
-        Some(declared) => declared,
-        None => None,
-    };
     // The original takes a chunked body for an empty one (transport.md section 1.2); we read it, within the same limits.
-    let body = tokio::time::timeout(limits.request_time, read_body(payload, declared, limits.body)).await;
+    let body = tokio::time::timeout(limits.request_time, read_body(payload, limits.body(&headers)?)).await;
     let body = body.map_err(|_| Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" })??;
     let method = Method::from_bytes(request.method().as_str().as_bytes()).map_err(|_| bad("the verb is malformed"))?;
-    let client = client(request, &headers, &shared.trusted_proxies);
+    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+    let client = answerer.client(peer, &headers);
     Ok(Request::new(method, target, headers, body, client))
 }
 
@@ -252,48 +180,19 @@ async fn read(request: &HttpRequest, payload: web::Payload, shared: &Shared) -> 
 fn copy_headers(request: &HttpRequest, limits: &Limits) -> Result<HeaderMap, Refusal> {
     let mut headers = HeaderMap::with_capacity(request.headers().len());
     for (name, value) in request.headers() {
-        if name.as_str().len() > limits.header_name {
-            return Err(bad("a header's name is too long"));
-        }
-        if value.len() > limits.header_value {
-            return Err(bad("a header's value is too long"));
-        }
-        let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| bad("a header's name is malformed"))?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad("a header's value is malformed"))?;
+        let (name, value) = limits.header(name.as_str().as_bytes(), value.as_bytes())?;
         headers.append(name, value);
     }
     Ok(headers)
 }
 
-async fn read_body(mut payload: web::Payload, declared: Option<usize>, limit: usize) -> Result<Bytes, Refusal> {
-    /// What is allocated on the mere word of a client.
-    const TRUSTED: usize = 1024 * 1024;
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| bad("the body ended before its Content-Length"))?;
-        if body.is_empty() && declared == Some(chunk.len()) {
-            return Ok(chunk);
-        }
-        if body.len() + chunk.len() > limit {
-            return Err(bad("the body is too long"));
-        }
-        if body.is_empty() {
-            body.reserve(declared.unwrap_or(0).min(TRUSTED));
-        }
-        body.extend_from_slice(&chunk);
+async fn read_body(mut payload: web::Payload, mut body: IncomingBody) -> Result<Bytes, Refusal> {
+    while !body.is_complete()
+        && let Some(piece) = payload.next().await
+    {
+        body.add(piece.map_err(|_| bad("the body ended before its Content-Length"))?)?;
     }
-    Ok(body.freeze())
-}
-
-/// The client's address. The original believes anybody's `X-Forwarded-For` (transport.md section 1.5), which lets anybody pass for
-/// anybody; here it counts only from the proxies that the operator lists.
-fn client(request: &HttpRequest, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
-    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
-    if !trusted.contains(&peer) {
-        return peer;
-    }
-    let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-    forwarded.and_then(|list| list.split(',').next()?.trim().parse().ok()).unwrap_or(peer)
+    body.finish()
 }
 
 /// Puts an answer on the connection. `left` is how many requests may follow on it, when that is limited.

@@ -3,10 +3,13 @@
 //! `main` reads the command line and the configuration, and hands over to [`program`], which runs the shell.
 
 mod admin;
+mod answering;
 mod console;
+mod fastcgi;
 mod inventory_command;
 mod listener;
 mod logging;
+mod name2key_command;
 mod process;
 mod program;
 mod registry;
@@ -31,6 +34,7 @@ gridshell: a grid server shell that takes the place of OpenSimulator's ROBUST
 gridshell [SWITCHES]           runs the shell
 gridshell check [SWITCHES]     reads the configuration, says all that is wrong with it, and ends; status 1 on errors
 gridshell inventory check ...  looks for what is wrong with inventories; without more words says how
+gridshell name2key ...         names and keys of avatars: import, look up, serve; without more words says how
 gridshell options              prints every option of every module
 gridshell version              prints the version
 
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         "run" => run(arguments),
         "check" => check(arguments),
         "inventory" => inventory(&arguments),
+        "name2key" => name2key_command::main(&arguments),
         "options" => print(&options()),
         "version" => print(&format!("gridshell {}\n", env!("CARGO_PKG_VERSION"))),
         "help" | "h" => print(USAGE),
@@ -74,18 +79,23 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<String>) -> ExitCode {
-    let configuration = match load(arguments) {
-        Ok(loaded) => loaded,
+    match load(arguments) {
+        Ok(configuration) => run_shell(configuration),
         Err(problems) => {
             report(&problems);
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+/// Runs the shell until it is told to stop.
+fn run_shell(configuration: Configuration) -> ExitCode {
     match program::run(configuration) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("gridshell: {error:#}\n"));
-            ExitCode::FAILURE
+            // Process managers tell by this status that nothing was passed (name2key.md section 6.3).
+            if error.is::<fastcgi::NoSocket>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -127,7 +137,7 @@ fn load(arguments: Vec<String>) -> Result<Configuration, Vec<Problem>> {
     let command_line = CommandLine::parse(arguments.into_iter()).map_err(|problem| vec![problem])?;
     let main = match command_line.get("inifile") {
         Some(file) => MainSource::Location(file.to_owned()),
-        None => match DEFAULT_FILES.into_iter().find(|file| Path::new(file).exists()) {
+        None => match default_file() {
             Some(file) => MainSource::Location(file.to_owned()),
             None => MainSource::Text { name: "built-in standalone.ini".to_owned(), text: BUILT_IN.to_owned() },
         },
@@ -139,6 +149,11 @@ fn load(arguments: Vec<String>) -> Result<Configuration, Vec<Problem>> {
         fetch: &|address| fetch(address).map_err(|error| format!("{error:#}")),
     };
     Configuration::load(&sources)
+}
+
+/// The configuration that is read where none is named, when there is one.
+fn default_file() -> Option<&'static str> {
+    DEFAULT_FILES.into_iter().find(|file| Path::new(file).exists())
 }
 
 /// Fetches a configuration from an address.

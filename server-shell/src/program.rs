@@ -16,17 +16,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::admin::{self, Admin};
+use crate::answering::Limits;
 use crate::console::commands::{
     AssetCommandOptions, register_asset_commands, register_baked_texture_commands, register_inventory_commands,
-    register_library_commands, register_shell_commands,
+    register_library_commands, register_name2key_commands, register_shell_commands,
 };
 use crate::console::{Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
-use crate::listener::{Limits, Listener, ListenerOptions};
+use crate::fastcgi::{Address, DescriptorZero, FastCgiListener, FastCgiOptions, NoSocket};
+use crate::listener::{Listener, ListenerOptions};
 use crate::logging::Log;
 use crate::process::PidFile;
 use crate::request_log::RequestLog;
 use crate::settings::NetworkOptions;
-use crate::shell_view::{RestConsoleConnector, ShellView};
+use crate::shell_view::{Listeners, RestConsoleConnector, ShellView};
 use crate::tls;
 use crate::wiring::{self, Built, ConnectorKind, Plan};
 
@@ -57,10 +59,13 @@ pub fn run(configuration: Configuration) -> Result<()> {
 async fn start(configuration: Configuration, plan: Plan, problems: Vec<Problem>) -> Result<()> {
     let metrics = admin::install_metrics()?;
     let log = Arc::new(Log::start(&plan.logging, &plan.startup.log_file, &plan.startup.stats_log_file)?);
+    // Before the console, which must not read from a listening socket.
+    let is_given = plan.fastcgi.listeners.iter().any(|(_, address)| *address == Address::DescriptorZero);
+    let given = is_given.then(DescriptorZero::take).transpose();
     let console = Console::open(console_options(&plan, &configuration)?).context("cannot open the console")?;
     let handle = console.handle();
     log.show_on(handle.clone());
-    let outcome = serve(configuration, plan, problems, metrics, log, console).await;
+    let outcome = serve(configuration, plan, problems, metrics, log.clone(), console, given).await;
     if let Err(error) = &outcome {
         tracing::error!("[SERVER]: {error:#}");
     }
@@ -75,8 +80,10 @@ async fn serve(
     metrics: PrometheusHandle,
     log: Arc<Log>,
     console: Console,
+    given: Result<Option<DescriptorZero>, NoSocket>,
 ) -> Result<()> {
     let started = Instant::now();
+    let given = given?;
     tracing::info!("[SERVER BASE]: Starting in {}", std::env::current_dir().unwrap_or_default().display());
     tracing::info!("[SERVER BASE]: gridshell version: {}", env!("CARGO_PKG_VERSION"));
     for problem in &problems {
@@ -111,7 +118,7 @@ async fn serve(
     }
     register_service_commands(&console, &built);
     let Built { routers, databases, .. } = built;
-    let listeners = Arc::new(listen(&plan.network, routers, &page, &request_log)?);
+    let listeners = Arc::new(listen(&plan, routers, &page, &request_log, given)?);
     view.show_listeners(listeners.clone());
     let admin = start_admin(&plan, metrics.clone(), &databases)?;
     let upkeep = tokio::spawn(admin::keep_up(metrics));
@@ -124,7 +131,9 @@ async fn serve(
     tracing::info!("[CONSOLE] Quitting");
     // Polls of the REST console are held for long; they are answered now so that their listener can stop.
     handle.stop();
-    futures_util::future::join_all(listeners.iter().map(Listener::stop)).await;
+    let http = futures_util::future::join_all(listeners.http.iter().map(Listener::stop));
+    let fastcgi = futures_util::future::join_all(listeners.fastcgi.iter().map(FastCgiListener::stop));
+    futures_util::future::join(http, fastcgi).await;
     if let Some(admin) = admin {
         admin.stop().await;
     }
@@ -177,22 +186,40 @@ fn register_service_commands(console: &Console, built: &Built) {
     for service in &built.inventories {
         register_inventory_commands(console.commands(), service.clone());
     }
+    for service in &built.name2keys {
+        register_name2key_commands(console.commands(), service.clone());
+    }
     if let Some(library) = &built.library {
         register_library_commands(console.commands(), library.clone());
     }
 }
 
-/// Starts all listeners: one for each port that a connector names, the main one, and the one of `https_listener`.
+/// Starts all listeners: over HTTP one for each port that a connector names, the main one, and the one of `https_listener`; over
+/// FastCGI those of `[FastCGI]`. `given` is the socket that was descriptor 0.
 fn listen(
-    network: &NetworkOptions,
+    plan: &Plan,
     mut routers: BTreeMap<u16, Router>,
     not_found_page: &Bytes,
     request_log: &Arc<RequestLog>,
-) -> Result<Vec<Listener>> {
-    let additional = network.https_listener.then_some(network.https_port);
-    if let Some(port) = additional {
+    given: Option<DescriptorZero>,
+) -> Result<Listeners> {
+    let fastcgi_ports = plan.fastcgi.listeners.iter().map(|(port, _)| *port);
+    for port in fastcgi_ports.chain(plan.network.https_listener.then_some(plan.network.https_port)) {
         routers.entry(port).or_insert_with(|| Router::new(not_found_page.clone()));
     }
+    let routers: BTreeMap<u16, Arc<Router>> = routers.into_iter().map(|(port, router)| (port, Arc::new(router))).collect();
+    let http_routers = routers.iter().filter(|(port, _)| !plan.fastcgi.only_ports.contains(port));
+    let http = listen_http(&plan.network, http_routers.map(|(port, router)| (*port, router.clone())).collect(), request_log)?;
+    let fastcgi = listen_fastcgi(plan, &routers, request_log, given)?;
+    Ok(Listeners { http, fastcgi })
+}
+
+fn listen_http(
+    network: &NetworkOptions,
+    routers: BTreeMap<u16, Arc<Router>>,
+    request_log: &Arc<RequestLog>,
+) -> Result<Vec<Listener>> {
+    let additional = network.https_listener.then_some(network.https_port);
     let speaks_tls =
         |port: u16| network.https_main && port == network.port || additional == Some(port) && !network.https_external;
     let tls = match routers.keys().any(|port| speaks_tls(*port)) {
@@ -214,6 +241,41 @@ fn listen(
         let listener = Listener::start(options, router, request_log.clone()).with_context(|| {
             format!("[BASE HTTP SERVER]: port {port} cannot be used. Is another program on it, or does it need more permission?")
         })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn listen_fastcgi(
+    plan: &Plan,
+    routers: &BTreeMap<u16, Arc<Router>>,
+    request_log: &Arc<RequestLog>,
+    mut given: Option<DescriptorZero>,
+) -> Result<Vec<FastCgiListener>> {
+    let mut listeners = Vec::new();
+    for (port, address) in &plan.fastcgi.listeners {
+        if let Address::Tcp(address) = address
+            && !address.ip().is_loopback()
+        {
+            tracing::warn!(
+                "[SECURITY]: WHOEVER REACHES {address} speaks FastCGI with port {port} and can pass for any client. Keep all but the web \
+                 server away by a firewall, or use a Unix socket"
+            );
+        }
+        let router = routers.get(port).with_context(|| format!("[FastCGI] Listeners: there is no port {port}"))?;
+        let options = FastCgiOptions {
+            port: *port,
+            address: address.clone(),
+            mode: plan.fastcgi.mode,
+            max_connections: plan.fastcgi.max_connections,
+            workers: workers(&plan.network),
+            limits: limits(&plan.network),
+            trusted_proxies: plan.network.trusted_proxies.0.clone(),
+        };
+        tracing::info!("[FASTCGI]: Starting FastCGI on {address} for port {port}");
+        let given = if *address == Address::DescriptorZero { given.take() } else { None };
+        let listener = FastCgiListener::start(options, router.clone(), request_log.clone(), given)
+            .with_context(|| format!("[FastCGI] Listeners: cannot listen on {address}"))?;
         listeners.push(listener);
     }
     Ok(listeners)
@@ -280,26 +342,24 @@ fn start_admin(plan: &Plan, metrics: PrometheusHandle, databases: &[(String, Dat
 }
 
 /// Says what listens where and how to try it.
-fn say_ready(plan: &Plan, listeners: &[Listener], started: Instant) {
+fn say_ready(plan: &Plan, listeners: &Listeners, started: Instant) {
     let host = match plan.network.addresses.0.first() {
         Some(address) if !address.is_unspecified() => address.to_string(),
         _ => "127.0.0.1".to_owned(),
     };
-    for listener in listeners {
-        let names: Vec<_> = plan
-            .connectors
-            .iter()
-            .filter(|connector| connector.port == listener.port)
-            .map(|connector| connector.name.as_str())
-            .collect();
-        tracing::info!(
-            "[SERVER]: port {} serves {}",
-            listener.port,
-            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
-        );
+    let names = |port: u16| {
+        let on_port = plan.connectors.iter().filter(|connector| connector.port == port);
+        let names: Vec<_> = on_port.map(|connector| connector.name.as_str()).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    };
+    for listener in &listeners.http {
+        tracing::info!("[SERVER]: port {} serves {}", listener.port, names(listener.port));
+    }
+    for listener in &listeners.fastcgi {
+        tracing::info!("[SERVER]: FastCGI on {} serves {}", listener.address, names(listener.port));
     }
     let asset_port = plan.connectors.iter().find(|connector| matches!(connector.kind, ConnectorKind::Asset(_))).map(|it| it.port);
-    if let Some(port) = asset_port {
+    if let Some(port) = asset_port.filter(|port| !plan.fastcgi.only_ports.contains(port)) {
         tracing::info!(
             "[SERVER]: try it: curl -i http://{host}:{port}/assets/11111111-2222-3333-4444-555555555555 (404 until an asset of this id \
              is stored; README.md shows how)"

@@ -8,10 +8,12 @@ use gridshell_services::database::Backend;
 
 use crate::settings::{
     AdminOptions, AssetConnectorOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions, ConnectorOptions,
-    DatabaseOptions, InventoryServiceOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions, NetworkOptions,
-    StartupOptions,
+    DatabaseOptions, FastCgiListenerOptions, InventoryServiceOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions,
+    Name2KeyFaceOptions, Name2KeyServiceOptions, NetworkOptions, StartupOptions,
 };
-use crate::wiring::{self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, InventoryServicePlan, Planner};
+use crate::wiring::{
+    self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, InventoryServicePlan, Name2KeyServicePlan, Planner,
+};
 
 /// Something that an .ini line can name.
 pub struct Module {
@@ -49,6 +51,8 @@ pub enum Build {
     BakedTextureService(fn(&mut Planner<'_>, &str) -> Option<BakedTextureServicePlan>),
     /// An inventory service, over the section of this name.
     InventoryService(fn(&mut Planner<'_>, &str) -> Option<InventoryServicePlan>),
+    /// A name2key service, over the section of this name.
+    Name2KeyService(fn(&mut Planner<'_>, &str) -> Option<Name2KeyServicePlan>),
     /// The library; it is planned with the program, from its own section.
     Library,
     /// A database.
@@ -87,6 +91,24 @@ pub const MODULES: &[Module] = &[
         names: &["OpenSim.Server.Handlers.dll:XInventoryInConnector", "inventory"],
         sections: &["InventoryService"],
         build: Build::InConnector(wiring::plan_inventory_connector),
+    },
+    Module {
+        role: InConnector,
+        names: &["name2key"],
+        sections: &["Name2KeyService"],
+        build: Build::InConnector(wiring::plan_name2key_connector),
+    },
+    Module {
+        role: InConnector,
+        names: &["name2key_web"],
+        sections: &["Name2KeyService"],
+        build: Build::InConnector(wiring::plan_name2key_web_connector),
+    },
+    Module {
+        role: InConnector,
+        names: &["name2key_gosl"],
+        sections: &["Name2KeyService"],
+        build: Build::InConnector(wiring::plan_name2key_gosl_connector),
     },
     not_yet(InConnector, &["OpenSim.Server.Handlers.dll:InventoryServiceInConnector"], &["InventoryService"]),
     not_yet(InConnector, &["OpenSim.Server.Handlers.dll:GridServiceConnector"], &["GridService"]),
@@ -142,6 +164,12 @@ pub const MODULES: &[Module] = &[
         names: &["OpenSim.Services.InventoryService.dll:XInventoryService", "inventory"],
         sections: &["InventoryService", "DatabaseService"],
         build: Build::InventoryService(wiring::plan_inventory_service),
+    },
+    Module {
+        role: Service,
+        names: &["name2key"],
+        sections: &["Name2KeyService", "DatabaseService"],
+        build: Build::Name2KeyService(wiring::plan_name2key_service),
     },
     Module {
         role: Service,
@@ -282,6 +310,7 @@ pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
         ("ServiceList", SERVICE_LIST),
         ("Network", NetworkOptions::DESCRIPTIONS),
         ("Network", AuthenticationOptions::DESCRIPTIONS),
+        ("FastCGI", FastCgiListenerOptions::DESCRIPTIONS),
         ("Logging", LoggingOptions::DESCRIPTIONS),
         ("Admin", AdminOptions::DESCRIPTIONS),
         ("Monitoring", MonitoringOptions::DESCRIPTIONS),
@@ -295,6 +324,11 @@ pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
         ("InventoryService", InventoryServiceOptions::DESCRIPTIONS),
         ("InventoryService", DatabaseOptions::DESCRIPTIONS),
         ("InventoryService", AuthenticationOptions::DESCRIPTIONS),
+        ("Name2KeyService", ConnectorOptions::DESCRIPTIONS),
+        ("Name2KeyService", Name2KeyServiceOptions::DESCRIPTIONS),
+        ("Name2KeyService", Name2KeyFaceOptions::DESCRIPTIONS),
+        ("Name2KeyService", DatabaseOptions::DESCRIPTIONS),
+        ("Name2KeyService", AuthenticationOptions::DESCRIPTIONS),
         ("LibraryService", LibraryServiceOptions::DESCRIPTIONS),
         ("BakedTextureService", ConnectorOptions::DESCRIPTIONS),
         ("BakedTextureService", BakedTextureOptions::DESCRIPTIONS),

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use gridshell_config::{DefaultFor, ModuleName, OptionalModule, Secret, options};
 
+use crate::fastcgi::{ListenerNames, Ports, SocketMode};
+
 options! {
     /// What the program does at start.
     pub struct StartupOptions {
@@ -87,6 +89,21 @@ options! {
 }
 
 options! {
+    /// The FastCGI listeners, for web servers in front of the program. Limits, times and Workers are those of [Network].
+    pub struct FastCgiListenerOptions {
+        /// Where to listen, and which port's connectors are served there, as `[port/]unix:PATH`, `[port/]ADDRESS:PORT` or `[port/]fd:0`,
+        /// separated by commas; without a port those of the main one. Whoever reaches such a socket is believed about who the client is.
+        "Listeners" => pub listeners: ListenerNames;
+        /// Ports that are served by FastCGI alone: they get no HTTP listener. Separated by commas.
+        "OnlyPorts" => pub only_ports: Ports;
+        /// Who may use the Unix sockets, as chmod has it.
+        "SocketMode" => pub mode: SocketMode = "660";
+        /// Connections that a listener has open at the same time; further ones wait.
+        "MaxConnections" => pub max_connections: usize = 1000;
+    }
+}
+
+options! {
     /// The service authentication of private connectors. Looked up in the connector's section, then in [Network].
     pub struct AuthenticationOptions {
         /// Serve requests of in-world scripts, which carry the header X-SecondLife-Shard.
@@ -155,6 +172,37 @@ pub enum LogFormat {
     Json,
 }
 
+/// Who may register names and keys through the faces for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationKind {
+    /// Everybody.
+    Open,
+    /// Who asks from a region's address.
+    Regions,
+    /// Who knows the secret.
+    Secret,
+    /// Nobody.
+    Off,
+}
+
+/// Which generation of gosl-basics' sentences is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+pub enum GoslSpelling {
+    /// That of 2017.
+    #[serde(rename = "2017")]
+    Of2017,
+    /// That of 2025.
+    #[serde(rename = "2025")]
+    Of2025,
+}
+
+impl DefaultFor<GoslSpelling> for &str {
+    fn into_default(self) -> GoslSpelling {
+        if self == "2025" { GoslSpelling::Of2025 } else { GoslSpelling::Of2017 }
+    }
+}
+
 /// When a new log file is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -209,6 +257,41 @@ options! {
         /// What belongs to another user than the one that a request names does not exist for it. When false that user is ignored, as
         /// newer versions of OpenSimulator do.
         "StrictOwner" => pub strict_owner: bool = true;
+    }
+}
+
+options! {
+    /// The name2key service on a database.
+    pub struct Name2KeyServiceOptions {
+        /// Grids whose avatars come first when several have a name, in this order, separated by commas; the asker's grid is before them.
+        "DefaultGrids" => pub default_grids: Vec<String>;
+        /// File of keys, a UUID a line, that are answered as unknown; `#` and `;` begin comments. Empty for none.
+        "OptOutFile" => pub opt_out_file: String = "";
+        /// Section of another name2key service that is asked first, and wins over what is stored here. Empty for none.
+        "AskFirst" => pub ask_first: String = "";
+    }
+}
+
+options! {
+    /// The faces of name2key for scripts in the world.
+    pub struct Name2KeyFaceOptions {
+        /// Who may register through name2key_gosl: open (everybody), regions (RegionAddresses), secret (who knows RegistrationSecret),
+        /// off (nobody).
+        "Registration" => pub registration: RegistrationKind = RegistrationKind::Regions;
+        /// Addresses and networks of regions, as in `192.0.2.7, 198.51.100.0/24`.
+        "RegionAddresses" => pub region_addresses: Vec<String>;
+        /// What the parameter `secret` of a registration must be.
+        "RegistrationSecret" => pub registration_secret: Secret = "";
+        /// Registrations that one address may send in a minute; 0 is no limit.
+        "RegistrationsPerMinute" => pub registrations_per_minute: u32 = 60;
+        /// Look-ups that one address may send in a minute; 0 is no limit.
+        "LookUpsPerMinute" => pub look_ups_per_minute: u32 = 0;
+        /// Grids of addresses and networks, as in `192.0.2.0/24 mygrid, 198.51.100.7 other.example:8002`.
+        "GridOfAddresses" => pub grid_of_addresses: String = "";
+        /// The sentences of name2key_gosl: 2017 or 2025.
+        "Spelling" => pub spelling: GoslSpelling = "2017";
+        /// Path that name2key_gosl answers under, as in `/gosl`; empty for everything that no other connector of its port answers.
+        "GoslPath" => pub gosl_path: String = "";
     }
 }
 

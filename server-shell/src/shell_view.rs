@@ -12,10 +12,20 @@ use jiff::Zoned;
 use tokio::sync::Notify;
 
 use crate::console::{ConfigSection, HttpDirection, LogLevel, RestConsole, RestReply, Shell, Statistic};
+use crate::fastcgi::FastCgiListener;
 use crate::listener::Listener;
 use crate::logging::Log;
 use crate::process;
 use crate::request_log::RequestLog;
+
+/// All running listeners.
+#[derive(Default)]
+pub struct Listeners {
+    /// Over HTTP.
+    pub http: Vec<Listener>,
+    /// Over FastCGI.
+    pub fastcgi: Vec<FastCgiListener>,
+}
 
 /// The running program, as the console's commands see it.
 pub struct ShellView {
@@ -26,7 +36,7 @@ pub struct ShellView {
     started_at: Zoned,
     stop: Arc<Notify>,
     /// Set once all listeners run.
-    listeners: OnceLock<Arc<Vec<Listener>>>,
+    listeners: OnceLock<Arc<Listeners>>,
 }
 
 impl ShellView {
@@ -50,13 +60,17 @@ impl ShellView {
     }
 
     /// Shows the listeners from now on.
-    pub fn show_listeners(&self, listeners: Arc<Vec<Listener>>) {
+    pub fn show_listeners(&self, listeners: Arc<Listeners>) {
         // Set once, at start.
         let _ = self.listeners.set(listeners);
     }
 
-    fn listeners(&self) -> &[Listener] {
-        self.listeners.get().map_or(&[], |listeners| listeners.as_slice())
+    fn http(&self) -> &[Listener] {
+        self.listeners.get().map_or(&[], |listeners| &listeners.http)
+    }
+
+    fn fastcgi(&self) -> &[FastCgiListener] {
+        self.listeners.get().map_or(&[], |listeners| &listeners.fastcgi)
     }
 }
 
@@ -104,23 +118,34 @@ impl Shell for ShellView {
 
     fn http_handlers(&self) -> String {
         let mut text = String::new();
-        for listener in self.listeners() {
+        for listener in self.http() {
             text.push_str(&format!("Registered HTTP Handlers for server at {}:{}\n", listener.address, listener.port));
+            text.push_str(&listener.handlers());
+        }
+        for listener in self.fastcgi() {
+            text.push_str(&format!("Registered HTTP Handlers for FastCGI at {} (port {})\n", listener.address, listener.port));
             text.push_str(&listener.handlers());
         }
         text
     }
 
     fn statistics(&self) -> Vec<Statistic> {
-        let served = self.listeners().iter().map(|listener| Statistic {
+        let http = self.http().iter().map(|listener| Statistic {
             category: "httpserver".to_owned(),
             container: listener.port.to_string(),
             name: "HTTPRequestsServed".to_owned(),
             value: listener.requests_served() as f64,
             unit: String::new(),
         });
+        let fastcgi = self.fastcgi().iter().map(|listener| Statistic {
+            category: "fastcgi".to_owned(),
+            container: listener.address.to_string(),
+            name: "FastCGIRequestsServed".to_owned(),
+            value: listener.requests_served() as f64,
+            unit: String::new(),
+        });
         let process = if self.server_stats { process::statistics() } else { Vec::new() };
-        served.chain(process).collect()
+        http.chain(fastcgi).chain(process).collect()
     }
 
     fn http_debug_level(&self, direction: HttpDirection) -> u8 {

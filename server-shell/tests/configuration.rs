@@ -442,7 +442,8 @@ fn options_lists_every_key_that_is_read() {
 /// The other way round: all that is printed is read, and its defaults are what one writes.
 #[test]
 fn every_listed_option_is_read_and_its_default_can_be_written() {
-    let mut ini = "[ServiceList]\nA = \"asset\"\nB = \"baked_texture\"\nI = \"inventory\"\n".to_owned();
+    let mut ini =
+        "[ServiceList]\nA = \"asset\"\nB = \"baked_texture\"\nI = \"inventory\"\nN = \"8010/name2key_gosl\"\n".to_owned();
     let mut sections = listed_options();
     // Its keys are free, so there is nothing in it that could go unread.
     sections.retain(|(section, _)| section != "ServiceList");
@@ -454,6 +455,9 @@ fn every_listed_option_is_read_and_its_default_can_be_written() {
                 ("AssetService", "LocalServiceModule", _) => "asset",
                 ("BakedTextureService", "LocalServiceModule", _) => "baked_texture",
                 ("InventoryService", "LocalServiceModule", _) => "inventory",
+                ("Name2KeyService", "LocalServiceModule", _) => "name2key",
+                // Without one nobody could register, which is a warning.
+                ("Name2KeyService", "RegionAddresses", _) => "127.0.0.1",
                 (_, "StorageProvider", _) => "sqlite",
                 (_, "BaseDirectory", _) => "bakes",
                 (_, _, "none") => "",

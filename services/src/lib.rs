@@ -9,4 +9,5 @@ pub mod database;
 pub mod inventory;
 pub mod library;
 mod list_file;
+pub mod name2key;
 mod text;

@@ -8,12 +8,14 @@ use bytes::Bytes;
 use gridshell_connectors::http::Router;
 use gridshell_interfaces::baked_texture::BakedTextureService;
 use gridshell_interfaces::library::LibraryService;
+use gridshell_interfaces::name2key::Name2KeyService;
 use gridshell_services::database::Database;
 use gridshell_services::inventory::SqlInventoryService;
 use gridshell_services::library::FileLibraryService;
 
 use super::asset::{AssetServices, SharedAssets};
 use super::database::Databases;
+use super::name2key::Name2KeyServices;
 use super::{ConnectorKind, ConnectorPlan, Plan, baked_texture, inventory};
 
 /// Everything that was built, not listening yet.
@@ -28,6 +30,8 @@ pub struct Built {
     pub baked_textures: Vec<Arc<dyn BakedTextureService>>,
     /// The inventory services.
     pub inventories: Vec<SqlInventoryService>,
+    /// The name2key services.
+    pub name2keys: Vec<Arc<dyn Name2KeyService>>,
     /// The library, for the services that give it to users.
     pub library: Option<Arc<dyn LibraryService>>,
 }
@@ -40,6 +44,7 @@ pub async fn build(plan: &Plan, not_found_page: &Bytes) -> Built {
         assets: AssetServices::default(),
         baked_textures: Vec::new(),
         inventories: Vec::new(),
+        name2keys: Name2KeyServices::default(),
     };
     let mut routers = BTreeMap::new();
     // The main listener exists whether or not a connector is on it (shell.md section 5).
@@ -62,8 +67,16 @@ pub async fn build(plan: &Plan, not_found_page: &Bytes) -> Built {
         Some(options) => Some(Arc::new(FileLibraryService::load(options).await)),
         None => None,
     };
-    let Builder { databases, assets, baked_textures, inventories } = builder;
-    Built { routers, databases: databases.into_named(), assets: assets.into_all(), baked_textures, inventories, library }
+    let Builder { databases, assets, baked_textures, inventories, name2keys } = builder;
+    Built {
+        routers,
+        databases: databases.into_named(),
+        assets: assets.into_all(),
+        baked_textures,
+        inventories,
+        name2keys: name2keys.into_all(),
+        library,
+    }
 }
 
 struct Builder {
@@ -71,6 +84,7 @@ struct Builder {
     assets: AssetServices,
     baked_textures: Vec<Arc<dyn BakedTextureService>>,
     inventories: Vec<SqlInventoryService>,
+    name2keys: Name2KeyServices,
 }
 
 impl Builder {
@@ -86,6 +100,7 @@ impl Builder {
                 self.inventories.push(service);
                 Ok(())
             }
+            ConnectorKind::Name2Key(plan) => self.name2keys.connect(plan, connector, &mut self.databases, router).await,
         }
     }
 }

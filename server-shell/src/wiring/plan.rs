@@ -9,7 +9,9 @@ use gridshell_services::library::LibraryOptions;
 
 use super::asset::AssetConnectorPlan;
 use super::baked_texture::BakedTextureServicePlan;
+use super::fastcgi::{FastCgiPlan, plan_fastcgi};
 use super::inventory::InventoryServicePlan;
+use super::name2key::Name2KeyConnectorPlan;
 use crate::registry::{self, Build, Module, Role};
 use crate::settings::{
     AdminOptions, AuthenticationOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions,
@@ -21,6 +23,8 @@ pub struct Plan {
     pub startup: StartupOptions,
     /// `[Network]`.
     pub network: NetworkOptions,
+    /// `[FastCGI]`.
+    pub fastcgi: FastCgiPlan,
     /// `[Logging]`.
     pub logging: LoggingOptions,
     /// `[Admin]`.
@@ -59,6 +63,8 @@ pub enum ConnectorKind {
     BakedTexture(BakedTextureServicePlan),
     /// `/xinventory`.
     Inventory(InventoryServicePlan),
+    /// `/xname2key`, `/name2key` or a face on everything.
+    Name2Key(Name2KeyConnectorPlan),
 }
 
 /// The state of planning, and what planning functions of modules use.
@@ -93,9 +99,12 @@ impl<'a> Planner<'a> {
         self.warn_of_certificates();
         let main_port = network.as_ref().map_or(0, |network| network.port);
         let (connectors, failed) = self.plan_connectors(main_port);
+        let network = network?;
+        let fastcgi = plan_fastcgi(self, &network, &connectors);
         Some(Plan {
             startup: startup?,
-            network: network?,
+            network,
+            fastcgi: fastcgi?,
             logging: logging?,
             admin: admin?,
             admin_port_is_chosen: self.configuration.get("Admin", "Port").is_some(),
@@ -250,14 +259,18 @@ impl<'a> Planner<'a> {
         self.finish(reader);
     }
 
+    /// Something about a key that is worth a look and stops nothing.
+    pub fn warn(&mut self, section: &str, key: &str, message: String) {
+        let problem = Problem::warning(message).in_section(section).on_key(key);
+        let origin = self.configuration.get(section, key).map(|entry| entry.origin.clone());
+        self.report(if let Some(origin) = origin { problem.at(origin) } else { problem });
+    }
+
     /// The module that an option names; `None` with a problem collected when there is none, or none yet.
     pub fn module(&mut self, role: Role, section: &str, key: &str, name: &ModuleName) -> Option<&'static Module> {
         match registry::find(role, name) {
             Ok(module) if matches!(module.build, Build::NotYet) => {
-                let problem = Problem::warning(format!("{name} does not exist in gridshell yet; what needs it is skipped"));
-                let origin = self.configuration.get(section, key).map(|entry| entry.origin.clone());
-                let problem = problem.in_section(section).on_key(key);
-                self.report(if let Some(origin) = origin { problem.at(origin) } else { problem });
+                self.warn(section, key, format!("{name} does not exist in gridshell yet; what needs it is skipped"));
                 self.not_yet = true;
                 None
             }
@@ -287,12 +300,13 @@ impl<'a> Planner<'a> {
 
     /// Two connectors with the same paths on one port: only the first answers (transport.md section 3.1).
     fn warn_of_shared_paths(&mut self, connectors: &[ConnectorPlan]) {
-        let mut seen: BTreeMap<(u16, &'static str), &str> = BTreeMap::new();
+        let mut seen: BTreeMap<(u16, &str), &str> = BTreeMap::new();
         for connector in connectors {
-            let path = match connector.kind {
+            let path = match &connector.kind {
                 ConnectorKind::Asset(_) => "/assets",
                 ConnectorKind::BakedTexture(_) => "/bakes",
                 ConnectorKind::Inventory(_) => "/xinventory",
+                ConnectorKind::Name2Key(plan) => plan.path(),
             };
             if let Some(first) = seen.get(&(connector.port, path)) {
                 self.problems.push(Problem::warning(format!(

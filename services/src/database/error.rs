@@ -1,5 +1,6 @@
 //! What can go wrong with a database, and which kind of service error each fault is. This is the only place that knows error codes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub enum DatabaseError {
     /// A statement or a connection failed.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    /// A file of ours beside the database cannot be written or read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
     /// The database did not answer within the statement time limit.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
@@ -52,7 +56,7 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Sql(error) => kind_of(error),
-            Self::NotCommitted(_) | Self::Timeout(_) | Self::QueueFull | Self::Closed => ErrorKind::Unavailable,
+            Self::Io(_) | Self::NotCommitted(_) | Self::Timeout(_) | Self::QueueFull | Self::Closed => ErrorKind::Unavailable,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Shared(error) => error.kind(),
             Self::Configuration(_) | Self::Panicked | Self::Schema(_) => ErrorKind::Internal,
@@ -83,7 +87,7 @@ impl DatabaseError {
     }
 
     /// The server gave up a transaction for the sake of another one: the same once more may work.
-    pub(super) fn is_conflict(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
         if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
             // Deadlock; what was read has changed since (MariaDB); a row that another one has just added.
@@ -128,6 +132,51 @@ enum Class {
     Other,
 }
 
+/// A fault on a connection that is used without sqlx, in sqlx's form, so that nobody has to know which it was.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct DirectError(rusqlite::Error);
+
+impl sqlx::error::DatabaseError for DirectError {
+    fn message(&self) -> &str {
+        match &self.0 {
+            rusqlite::Error::SqliteFailure(_, Some(message)) => message,
+            _ => "an SQLite file could not be read",
+        }
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        self.0.sqlite_error().map(|error| error.extended_code.to_string().into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> sqlx::error::ErrorKind {
+        sqlx::error::ErrorKind::Other
+    }
+}
+
+/// An error of a connection that is used without sqlx.
+pub(crate) fn direct(error: rusqlite::Error) -> sqlx::Error {
+    sqlx::Error::Database(Box::new(DirectError(error)))
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(direct(error))
+    }
+}
+
 fn kind_of(error: &sqlx::Error) -> ErrorKind {
     let class = match error {
         sqlx::Error::Io(_)
@@ -141,7 +190,7 @@ fn kind_of(error: &sqlx::Error) -> ErrorKind {
                 mysql_class(error.number())
             } else if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
                 postgres_class(error.code())
-            } else if error.try_downcast_ref::<SqliteError>().is_some() {
+            } else if error.try_downcast_ref::<SqliteError>().is_some() || error.try_downcast_ref::<DirectError>().is_some() {
                 sqlite_class(error.code().and_then(|code| code.parse().ok()).unwrap_or(0))
             } else {
                 Class::Other
@@ -149,6 +198,10 @@ fn kind_of(error: &sqlx::Error) -> ErrorKind {
         }
         _ => Class::Other,
     };
+    service_kind(class)
+}
+
+fn service_kind(class: Class) -> ErrorKind {
     match class {
         Class::Lost | Class::Unavailable => ErrorKind::Unavailable,
         Class::Refused => ErrorKind::Refused,

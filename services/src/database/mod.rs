@@ -5,6 +5,7 @@
 //! connections, the SQLite writer, table versions and error kinds.
 
 mod connection_string;
+mod direct;
 mod error;
 mod group_read;
 pub mod migrations;
@@ -19,6 +20,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use connection_string::ConnectionString;
+pub(crate) use direct::BorrowedConnection;
+pub(crate) use error::direct;
 pub use error::{DatabaseError, Result};
 pub use group_read::GroupRead;
 pub use mysql::{Isolation, MySqlDatabase};

@@ -199,8 +199,11 @@ impl MySqlDatabase {
         pool::transaction(&self.pool, pool::transaction_limit(self.statement_timeout), begin, operation).await
     }
 
-    /// A connection outside of the pool, for table upgrades: its statements have no time limit.
-    pub(super) async fn connect_for_upgrade(&self) -> Result<MySqlConnection> {
+    /// A connection outside of the pool, for table upgrades and imports: its statements have no time limit.
+    pub(crate) async fn connect_without_limit(&self) -> Result<MySqlConnection> {
+        if self.pool.is_closed() {
+            return Err(DatabaseError::Closed);
+        }
         pool::connect(&self.connect, self.acquire_timeout).await
     }
 

@@ -156,8 +156,11 @@ impl PostgresDatabase {
         pool::transaction(&self.pool, pool::transaction_limit(self.statement_timeout), BEGIN, operation).await
     }
 
-    /// A connection outside of the pool, for table upgrades: its statements have no time limit.
-    pub(super) async fn connect_for_upgrade(&self) -> Result<PgConnection> {
+    /// A connection outside of the pool, for table upgrades and imports: its statements have no time limit.
+    pub(crate) async fn connect_without_limit(&self) -> Result<PgConnection> {
+        if self.pool.is_closed() {
+            return Err(DatabaseError::Closed);
+        }
         let mut connection = pool::connect(&self.connect, self.acquire_timeout).await?;
         connection.execute("SET statement_timeout = 0").await?;
         Ok(connection)

@@ -12,6 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use super::connection_string::{COMMAND_TIMEOUT, CONNECTION_TIMEOUT, POOL_SIZE};
+use super::direct::DirectConnections;
 use super::{ConnectionString, DatabaseError, DatabaseOptions, PoolState, Result, Writer, pool};
 
 const URI: &[&str] = &["uri"];
@@ -54,6 +55,7 @@ impl Settings {
 #[derive(Clone)]
 pub struct SqliteDatabase {
     readers: SqlitePool,
+    direct: DirectConnections,
     writer: Writer,
     statement_timeout: Duration,
     file: PathBuf,
@@ -69,15 +71,17 @@ impl SqliteDatabase {
         let writer = Writer::start(connection, writing, options);
 
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
+        let readers = cores.max(2);
+        let direct = DirectConnections::new(&settings.file, options, readers);
         let readers = SqlitePoolOptions::new()
-            .max_connections(u32::try_from(cores).unwrap_or(u32::MAX).max(2))
+            .max_connections(u32::try_from(readers).unwrap_or(u32::MAX))
             .acquire_timeout(options.acquire_timeout)
             // There is no network between us and the file that could cut a connection.
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(connect_options(&settings.file, options).pragma("query_only", "ON"));
-        Ok(Self { readers, writer, statement_timeout: options.statement_timeout, file: settings.file })
+        Ok(Self { readers, direct, writer, statement_timeout: options.statement_timeout, file: settings.file })
     }
 
     /// Runs an operation that only reads on one of the reading connections.
@@ -89,6 +93,47 @@ impl SqliteDatabase {
         F: for<'c> Fn(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     {
         pool::run(&self.readers, self.statement_timeout, operation).await
+    }
+
+    /// Runs a look-up of a few rows in this thread, without the hand-over to a connection's thread that costs more than the look-up.
+    /// It runs twice when another process has the file for itself; the second time it waits, in another thread.
+    ///
+    /// # Errors
+    /// What the look-up gives; `Closed`.
+    pub async fn look_up<T, F>(&self, look_up: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.direct.look_up(look_up).await
+    }
+
+    /// Runs what reads for long in a thread of its own.
+    ///
+    /// # Errors
+    /// What it gives; `Timeout` after the statement time limit, or when too many others read for long; `Closed`, `Panicked`.
+    pub async fn read_aside<T, E, F>(&self, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        E: Into<DatabaseError> + Send + 'static,
+        F: FnOnce(&mut rusqlite::Connection) -> Result<T, E> + Send + 'static,
+    {
+        self.direct.read_aside(read).await
+    }
+
+    /// A connection for one write that takes minutes, with a page cache of this many KiB. While its transaction is open all other
+    /// writes to the file wait, and fail when their patience is over. What is committed stays in the WAL file until the
+    /// connection checkpoints it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened; `Closed`.
+    pub fn open_to_write(&self, cache_kib: u32) -> Result<rusqlite::Connection> {
+        self.direct.open_to_write(cache_kib)
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// How many operations can read at once.
@@ -132,6 +177,7 @@ impl SqliteDatabase {
 
     pub(super) async fn close(&self) {
         // The writer last: closing the last connection moves what is in the WAL into the file.
+        self.direct.close();
         self.readers.close().await;
         self.writer.close().await;
     }

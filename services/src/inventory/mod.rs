@@ -25,7 +25,7 @@ use gridshell_interfaces::{Result, ServiceError};
 use uuid::Uuid;
 
 use crate::database::migrations::{self, Store};
-use crate::database::{self, Database, DatabaseError, Isolation, MySqlDatabase, PostgresDatabase, SqliteDatabase};
+use crate::database::{self, BorrowedConnection, Database, Isolation, MySqlDatabase, PostgresDatabase, SqliteDatabase};
 use changes::{Change, folder_for_type, root_of};
 use mysql::MySqlTables;
 use postgres::{Dialect, PostgresTables};
@@ -91,16 +91,14 @@ impl SqlInventoryService {
     /// Asks something on one connection. The question may be asked twice, when the connection proves to be dead.
     async fn read<T, F>(&self, question: F) -> database::Result<T>
     where
-        T: Send,
+        T: Send + 'static,
         F: for<'t> Fn(&'t mut dyn Tables) -> BoxFuture<'t, SqlResult<T>> + Send + Sync + 'static,
     {
         let question = Arc::new(question);
         match &self.place {
             Place::Sqlite(database) => {
-                let read = database.read(move |connection| {
-                    let question = Arc::clone(&question);
-                    Box::pin(async move { question(&mut SqliteTables(connection)).await })
-                });
+                let runtime = tokio::runtime::Handle::current();
+                let read = database.read_aside(move |connection| runtime.block_on(question(&mut SqliteTables(connection))));
                 read.await
             }
             Place::MySql(database) => {
@@ -127,9 +125,10 @@ impl SqlInventoryService {
         match &self.place {
             Place::Sqlite(database) => {
                 let write = database.write(move |connection| {
-                    Box::pin(
-                        async move { change.apply(&mut SqliteTables(connection), options).await.map_err(DatabaseError::from) },
-                    )
+                    Box::pin(async move {
+                        let mut connection = BorrowedConnection::new(connection).await?;
+                        Ok(change.apply(&mut SqliteTables(connection.get()), options).await?)
+                    })
                 });
                 write.await
             }
@@ -348,14 +347,19 @@ struct Contents {
 }
 
 impl Contents {
-    fn new(rows: Vec<FolderRow>, children: Vec<FolderRow>, items: Vec<InventoryItem>, restriction: Option<Uuid>) -> Self {
+    fn new(rows: Vec<FolderRow>, children: Vec<FolderRow>, mut items: Vec<InventoryItem>, restriction: Option<Uuid>) -> Self {
         let mut contents =
             Self { rows: rows.into_iter().map(|row| (row.id, row)).collect(), folders: HashMap::new(), items: HashMap::new() };
         for child in children.into_iter().filter(|child| may_see(restriction, child.owner)) {
             contents.folders.entry(child.parent).or_default().push(child.into());
         }
-        for item in items.into_iter().filter(|item| may_see(restriction, item.owner)) {
-            contents.items.entry(item.folder).or_default().push(item);
+        items.retain(|item| may_see(restriction, item.owner));
+        // Nearly always one folder is asked for, and its items need not be moved.
+        match items.first().map(|first| first.folder) {
+            Some(folder) if items.iter().all(|item| item.folder == folder) => {
+                contents.items.insert(folder, items);
+            }
+            _ => items.into_iter().for_each(|item| contents.items.entry(item.folder).or_default().push(item)),
         }
         contents
     }

@@ -1,16 +1,15 @@
 //! The tables `inventoryfolders` and `inventoryitems` in an SQLite file (schema.md section 6.4).
 //!
-//! Rows are read as one JSON document for a whole result: values that come one by one each cost a trip through the driver.
+//! Rows are read on a connection that is used directly: through sqlx each of them costs a trip from thread to thread.
 
 use async_trait::async_trait;
 use gridshell_interfaces::inventory::{InventoryFolder, InventoryItem, ItemMove, asset_types};
-use serde::de::DeserializeOwned;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{AssertSqlSafe, Row, Sqlite, query, query_scalar};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params, Row, params};
 use uuid::Uuid;
 
 use super::tables::{FolderRow, ItemPlace, ItemRow, SqlResult, Tables, creator, read_id};
+use crate::database::direct;
 use crate::database::migrations::{Column, Schema, Table};
 
 pub(super) const SCHEMA: Schema = Schema {
@@ -108,24 +107,16 @@ pub(super) const SCHEMA: Schema = Schema {
     steps: &[],
 };
 
-/// One document of all rows that follow, each a list in the order of [`FolderRow`]'s fields. The casts take whatever old rows hold.
-const FOLDER: &str = "SELECT json_group_array(json_array(CAST(folderID AS TEXT), CAST(parentFolderID AS TEXT), \
-    CAST(agentID AS TEXT), CAST(type AS INTEGER), CAST(version AS INTEGER), CAST(folderName AS TEXT))) \
-    FROM inventoryfolders WHERE ";
-/// The same for [`ItemRow`].
-const ITEM: &str = "SELECT json_group_array(json_array(CAST(inventoryID AS TEXT), CAST(assetID AS TEXT), \
-    CAST(assetType AS INTEGER), CAST(invType AS INTEGER), CAST(parentFolderID AS TEXT), CAST(avatarID AS TEXT), \
-    CAST(creatorID AS TEXT), CAST(inventoryName AS TEXT), CAST(inventoryDescription AS TEXT), \
-    CAST(inventoryNextPermissions AS INTEGER), CAST(inventoryCurrentPermissions AS INTEGER), \
-    CAST(inventoryBasePermissions AS INTEGER), CAST(inventoryEveryOnePermissions AS INTEGER), \
-    CAST(inventoryGroupPermissions AS INTEGER), CAST(groupID AS TEXT), CAST(groupOwned AS INTEGER), \
-    CAST(salePrice AS INTEGER), CAST(saleType AS INTEGER), CAST(flags AS INTEGER), CAST(creationDate AS INTEGER))) \
+/// The columns of a [`FolderRow`], in the order of [`read_folder`].
+const FOLDER: &str = "SELECT folderID, parentFolderID, agentID, type, version, folderName FROM inventoryfolders WHERE ";
+/// The columns of an [`ItemRow`], in the order of [`read_item`].
+const ITEM: &str = "SELECT inventoryID, assetID, assetType, invType, parentFolderID, avatarID, creatorID, inventoryName, \
+    inventoryDescription, inventoryNextPermissions, inventoryCurrentPermissions, inventoryBasePermissions, \
+    inventoryEveryOnePermissions, inventoryGroupPermissions, groupID, groupOwned, salePrice, saleType, flags, creationDate \
     FROM inventoryitems WHERE ";
-/// The same for [`ItemPlace`].
-const PLACE: &str = "SELECT json_group_array(json_array(CAST(inventoryID AS TEXT), CAST(parentFolderID AS TEXT), \
-    CAST(avatarID AS TEXT), CAST(assetType AS INTEGER))) FROM inventoryitems WHERE ";
-const PERMISSIONS_OF_ASSET: &str =
-    "SELECT CAST(inventoryCurrentPermissions AS INTEGER) FROM inventoryitems WHERE avatarID = ? AND assetID = ?";
+/// The columns of an [`ItemPlace`], in the order of [`read_place`].
+const PLACE: &str = "SELECT inventoryID, parentFolderID, avatarID, assetType FROM inventoryitems WHERE ";
+const PERMISSIONS_OF_ASSET: &str = "SELECT inventoryCurrentPermissions FROM inventoryitems WHERE avatarID = ? AND assetID = ?";
 const USERS_AFTER: &str = "SELECT * FROM (SELECT DISTINCT agentID FROM inventoryfolders WHERE agentID > ?1 \
     AND length(agentID) = 36 ORDER BY agentID LIMIT ?2) UNION SELECT * FROM (SELECT DISTINCT avatarID FROM inventoryitems \
     WHERE avatarID > ?1 AND length(avatarID) = 36 ORDER BY avatarID LIMIT ?2) ORDER BY 1 LIMIT ?2";
@@ -150,26 +141,106 @@ const DELETE_ITEMS: &str = "DELETE FROM inventoryitems WHERE inventoryID IN (SEL
 const DELETE_ITEMS_IN: &str = "DELETE FROM inventoryitems WHERE parentFolderID IN (SELECT value FROM json_each(?))";
 const DELETE_FOLDERS: &str = "DELETE FROM inventoryfolders WHERE folderID IN (SELECT value FROM json_each(?))";
 
-type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
-
-pub(super) struct SqliteTables<'c>(pub(super) &'c mut SqliteConnection);
+/// The tables, on a connection that is used directly: nothing here ever waits.
+pub(super) struct SqliteTables<'c>(pub(super) &'c mut Connection);
 
 impl SqliteTables<'_> {
-    /// Reads the document of the rows that fulfil a condition with one parameter.
-    async fn fetch<T: DeserializeOwned>(&mut self, select: &str, condition: &str, parameter: String) -> SqlResult<Vec<T>> {
-        let row = query(AssertSqlSafe(format!("{select}{condition}"))).bind(parameter).fetch_one(&mut *self.0).await?;
-        let document: &[u8] = row.try_get(0)?;
-        // Old rows may hold what is no UTF-8.
-        serde_json::from_str(&String::from_utf8_lossy(document)).map_err(|error| sqlx::Error::Decode(error.into()))
+    /// Reads the rows that fulfil a condition with one parameter.
+    fn fetch<T>(&self, select: &str, condition: &str, parameter: String, read: fn(&Row<'_>) -> T) -> SqlResult<Vec<T>> {
+        self.query(&format!("{select}{condition}"), [parameter], read)
     }
 
-    async fn fetch_items(&mut self, condition: &str, parameter: String) -> SqlResult<Vec<InventoryItem>> {
-        let rows: Vec<ItemRow> = self.fetch(ITEM, condition, parameter).await?;
-        Ok(rows.into_iter().map(InventoryItem::from).collect())
+    fn fetch_items(&self, condition: &str, parameter: String) -> SqlResult<Vec<InventoryItem>> {
+        self.fetch(ITEM, condition, parameter, |row| read_item(row).into())
     }
 
-    async fn execute_in(&mut self, sql: &'static str, ids: &[Uuid]) -> SqlResult<u64> {
-        Ok(query(sql).bind(json(ids)).execute(&mut *self.0).await?.rows_affected())
+    fn query<T>(&self, sql: &str, parameters: impl Params, read: fn(&Row<'_>) -> T) -> SqlResult<Vec<T>> {
+        let query = || {
+            let mut statement = self.0.prepare_cached(sql)?;
+            statement.query_map(parameters, |row| Ok(read(row)))?.collect::<rusqlite::Result<_>>()
+        };
+        query().map_err(direct)
+    }
+
+    /// Runs a statement that changes something; gives how many rows it has changed.
+    fn execute(&self, sql: &str, parameters: impl Params) -> SqlResult<u64> {
+        let execute = || self.0.prepare_cached(sql)?.execute(parameters);
+        execute().map(|rows| rows as u64).map_err(direct)
+    }
+}
+
+fn read_folder(row: &Row<'_>) -> FolderRow {
+    FolderRow {
+        id: id(row, 0),
+        parent: id(row, 1),
+        owner: id(row, 2),
+        folder_type: number(row, 3).unwrap_or_default(),
+        version: number(row, 4).unwrap_or_default(),
+        name: text(row, 5).unwrap_or_default(),
+    }
+}
+
+fn read_item(row: &Row<'_>) -> ItemRow {
+    ItemRow {
+        id: id(row, 0),
+        asset_id: id(row, 1),
+        asset_type: number(row, 2),
+        inventory_type: number(row, 3),
+        folder: id(row, 4),
+        owner: id(row, 5),
+        creator: text(row, 6),
+        name: text(row, 7),
+        description: text(row, 8),
+        next_permissions: number(row, 9),
+        current_permissions: number(row, 10),
+        base_permissions: number(row, 11),
+        everyone_permissions: number(row, 12),
+        group_permissions: number(row, 13),
+        group_id: id(row, 14),
+        group_owned: number(row, 15),
+        sale_price: number(row, 16),
+        sale_type: number(row, 17),
+        flags: number(row, 18),
+        creation_date: number(row, 19),
+    }
+}
+
+fn read_place(row: &Row<'_>) -> ItemPlace {
+    ItemPlace { id: id(row, 0), folder: id(row, 1), owner: id(row, 2), asset_type: number(row, 3).unwrap_or_default() }
+}
+
+// Columns of an SQLite file may hold values of any type, and those of old rows do.
+
+/// A number; what is none, is 0 as SQLite's own casts have it.
+fn number(row: &Row<'_>, column: usize) -> Option<i64> {
+    match row.get_ref(column).ok()? {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number),
+        // Out of range it becomes the nearest, which no field takes.
+        ValueRef::Real(number) => Some(number as i64),
+        ValueRef::Text(text) | ValueRef::Blob(text) => {
+            Some(std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+        }
+    }
+}
+
+/// A text; what is no UTF-8 in it becomes the replacement character.
+fn text(row: &Row<'_>, column: usize) -> Option<String> {
+    match row.get_ref(column).ok()? {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(text) | ValueRef::Blob(text) => Some(match std::str::from_utf8(text) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(text).into_owned(),
+        }),
+    }
+}
+
+fn id(row: &Row<'_>, column: usize) -> Uuid {
+    match row.get_ref(column) {
+        Ok(ValueRef::Text(text) | ValueRef::Blob(text)) => read_id(std::str::from_utf8(text).ok()),
+        _ => Uuid::nil(),
     }
 }
 
@@ -186,28 +257,31 @@ fn json(ids: &[Uuid]) -> String {
     json
 }
 
-fn bind_item<'q>(query: SqliteQuery<'q>, item: &'q InventoryItem) -> SqliteQuery<'q> {
-    query
-        .bind(item.asset_id.to_string())
-        .bind(item.asset_type)
-        .bind(item.inventory_type)
-        .bind(item.folder.to_string())
-        .bind(item.owner.to_string())
-        .bind(creator(item))
-        .bind(&item.name)
-        .bind(&item.description)
-        .bind(item.next_permissions)
-        .bind(item.current_permissions)
-        .bind(item.base_permissions)
-        .bind(item.everyone_permissions)
-        .bind(item.group_permissions)
-        .bind(item.group_id.to_string())
-        .bind(item.group_owned)
-        .bind(item.sale_price)
-        .bind(item.sale_type)
-        .bind(item.flags)
-        .bind(item.creation_date)
-        .bind(item.id.to_string())
+/// Runs a statement with the parameters of [`INSERT_ITEM`] and [`UPDATE_ITEM`].
+fn put_item(tables: &SqliteTables<'_>, sql: &str, item: &InventoryItem) -> SqlResult<()> {
+    let parameters = params![
+        item.asset_id.to_string(),
+        item.asset_type,
+        item.inventory_type,
+        item.folder.to_string(),
+        item.owner.to_string(),
+        creator(item),
+        item.name,
+        item.description,
+        item.next_permissions,
+        item.current_permissions,
+        item.base_permissions,
+        item.everyone_permissions,
+        item.group_permissions,
+        item.group_id.to_string(),
+        item.group_owned,
+        item.sale_price,
+        item.sale_type,
+        item.flags,
+        item.creation_date,
+        item.id.to_string(),
+    ];
+    tables.execute(sql, parameters).map(|_| ())
 }
 
 #[async_trait]
@@ -218,115 +292,103 @@ impl Tables for SqliteTables<'_> {
     }
 
     async fn skeleton(&mut self, user: Uuid) -> SqlResult<Vec<FolderRow>> {
-        self.fetch(FOLDER, "agentID = ?", user.to_string()).await
+        self.fetch(FOLDER, "agentID = ?", user.to_string(), read_folder)
     }
 
     async fn top_folders(&mut self, user: Uuid) -> SqlResult<Vec<FolderRow>> {
         // The plus keeps SQLite from looking through the root folders of all users.
         const TOP: &str = "agentID = ? AND +parentFolderID = '00000000-0000-0000-0000-000000000000'";
-        self.fetch(FOLDER, TOP, user.to_string()).await
+        self.fetch(FOLDER, TOP, user.to_string(), read_folder)
     }
 
     async fn folders(&mut self, ids: &[Uuid]) -> SqlResult<Vec<FolderRow>> {
-        self.fetch(FOLDER, "folderID IN (SELECT value FROM json_each(?))", json(ids)).await
+        self.fetch(FOLDER, "folderID IN (SELECT value FROM json_each(?))", json(ids), read_folder)
     }
 
     async fn folders_in(&mut self, parents: &[Uuid]) -> SqlResult<Vec<FolderRow>> {
-        self.fetch(FOLDER, "parentFolderID IN (SELECT value FROM json_each(?))", json(parents)).await
+        self.fetch(FOLDER, "parentFolderID IN (SELECT value FROM json_each(?))", json(parents), read_folder)
     }
 
     async fn items(&mut self, ids: &[Uuid]) -> SqlResult<Vec<InventoryItem>> {
-        self.fetch_items("inventoryID IN (SELECT value FROM json_each(?))", json(ids)).await
+        self.fetch_items("inventoryID IN (SELECT value FROM json_each(?))", json(ids))
     }
 
     async fn items_in(&mut self, folders: &[Uuid]) -> SqlResult<Vec<InventoryItem>> {
-        self.fetch_items("parentFolderID IN (SELECT value FROM json_each(?))", json(folders)).await
+        self.fetch_items("parentFolderID IN (SELECT value FROM json_each(?))", json(folders))
     }
 
     async fn places(&mut self, ids: &[Uuid]) -> SqlResult<Vec<ItemPlace>> {
-        self.fetch(PLACE, "inventoryID IN (SELECT value FROM json_each(?))", json(ids)).await
+        self.fetch(PLACE, "inventoryID IN (SELECT value FROM json_each(?))", json(ids), read_place)
     }
 
     async fn places_of(&mut self, user: Uuid) -> SqlResult<Vec<ItemPlace>> {
-        self.fetch(PLACE, "avatarID = ?", user.to_string()).await
+        self.fetch(PLACE, "avatarID = ?", user.to_string(), read_place)
     }
 
     async fn active_gestures(&mut self, user: Uuid) -> SqlResult<Vec<InventoryItem>> {
         let condition = format!("avatarID = ? AND assetType = {} AND flags & 1", asset_types::GESTURE);
-        self.fetch_items(&condition, user.to_string()).await
+        self.fetch_items(&condition, user.to_string())
     }
 
     async fn permissions_of_asset(&mut self, user: Uuid, asset: Uuid) -> SqlResult<Vec<i64>> {
-        let permissions = query_scalar(PERMISSIONS_OF_ASSET).bind(user.to_string()).bind(asset.to_string());
-        let permissions: Vec<Option<i64>> = permissions.fetch_all(&mut *self.0).await?;
-        Ok(permissions.into_iter().map(Option::unwrap_or_default).collect())
+        let parameters = [user.to_string(), asset.to_string()];
+        self.query(PERMISSIONS_OF_ASSET, parameters, |row| number(row, 0).unwrap_or_default())
     }
 
     async fn users_after(&mut self, user: Option<Uuid>, count: u32) -> SqlResult<Vec<Uuid>> {
         let after = user.map(|user| user.to_string()).unwrap_or_default();
-        let users: Vec<String> = query_scalar(USERS_AFTER).bind(after).bind(count).fetch_all(&mut *self.0).await?;
-        Ok(users.iter().map(|user| read_id(Some(user))).collect())
+        self.query(USERS_AFTER, params![after, count], |row| id(row, 0))
     }
 
     async fn count_users(&mut self) -> SqlResult<i64> {
-        query_scalar(COUNT_USERS).fetch_one(&mut *self.0).await
+        let counts = self.query(COUNT_USERS, [], |row| number(row, 0).unwrap_or_default())?;
+        Ok(counts.into_iter().sum())
     }
 
     async fn insert_folder(&mut self, folder: &InventoryFolder) -> SqlResult<()> {
-        query(INSERT_FOLDER)
-            .bind(folder.id.to_string())
-            .bind(folder.parent.to_string())
-            .bind(folder.owner.to_string())
-            .bind(folder.folder_type.0)
-            .bind(folder.version)
-            .bind(&folder.name)
-            .execute(&mut *self.0)
-            .await?;
-        Ok(())
+        let parameters = params![
+            folder.id.to_string(),
+            folder.parent.to_string(),
+            folder.owner.to_string(),
+            folder.folder_type.0,
+            folder.version,
+            folder.name,
+        ];
+        self.execute(INSERT_FOLDER, parameters).map(|_| ())
     }
 
     async fn update_folder(&mut self, folder: &FolderRow) -> SqlResult<()> {
-        query(UPDATE_FOLDER)
-            .bind(folder.parent.to_string())
-            .bind(folder.folder_type)
-            .bind(folder.version)
-            .bind(&folder.name)
-            .bind(folder.id.to_string())
-            .execute(&mut *self.0)
-            .await?;
-        Ok(())
+        let parameters =
+            params![folder.parent.to_string(), folder.folder_type, folder.version, folder.name, folder.id.to_string()];
+        self.execute(UPDATE_FOLDER, parameters).map(|_| ())
     }
 
     async fn insert_item(&mut self, item: &InventoryItem) -> SqlResult<()> {
-        bind_item(query(INSERT_ITEM), item).execute(&mut *self.0).await?;
-        Ok(())
+        put_item(self, INSERT_ITEM, item)
     }
 
     async fn update_item(&mut self, item: &InventoryItem) -> SqlResult<()> {
-        bind_item(query(UPDATE_ITEM), item).execute(&mut *self.0).await?;
-        Ok(())
+        put_item(self, UPDATE_ITEM, item)
     }
 
     async fn move_items(&mut self, moves: &[ItemMove]) -> SqlResult<()> {
         let moves: Vec<_> = moves.iter().map(|item_move| format!("\"{}\":\"{}\"", item_move.item, item_move.folder)).collect();
-        query(MOVE_ITEMS).bind(format!("{{{}}}", moves.join(","))).execute(&mut *self.0).await?;
-        Ok(())
+        self.execute(MOVE_ITEMS, [format!("{{{}}}", moves.join(","))]).map(|_| ())
     }
 
     async fn raise_versions(&mut self, folders: &[Uuid], by: i64) -> SqlResult<()> {
-        query(RAISE_VERSIONS).bind(by).bind(json(folders)).execute(&mut *self.0).await?;
-        Ok(())
+        self.execute(RAISE_VERSIONS, params![by, json(folders)]).map(|_| ())
     }
 
     async fn delete_items(&mut self, ids: &[Uuid]) -> SqlResult<()> {
-        self.execute_in(DELETE_ITEMS, ids).await.map(|_| ())
+        self.execute(DELETE_ITEMS, [json(ids)]).map(|_| ())
     }
 
     async fn delete_items_in(&mut self, folders: &[Uuid]) -> SqlResult<u64> {
-        self.execute_in(DELETE_ITEMS_IN, folders).await
+        self.execute(DELETE_ITEMS_IN, [json(folders)])
     }
 
     async fn delete_folders(&mut self, ids: &[Uuid]) -> SqlResult<()> {
-        self.execute_in(DELETE_FOLDERS, ids).await.map(|_| ())
+        self.execute(DELETE_FOLDERS, [json(ids)]).map(|_| ())
     }
 }

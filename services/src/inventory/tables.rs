@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use gridshell_interfaces::ids::parse_uuid;
 use gridshell_interfaces::inventory::{FolderType, InventoryFolder, InventoryItem, ItemMove, permissions};
 use gridshell_interfaces::{Result, ServiceError};
-use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use crate::text::cut;
@@ -67,20 +66,14 @@ pub(super) trait Tables: Send {
 }
 
 /// A folder as a table holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FolderRow {
-    #[serde(deserialize_with = "id")]
     pub(super) id: Uuid,
-    #[serde(deserialize_with = "id")]
     pub(super) parent: Uuid,
-    #[serde(deserialize_with = "id")]
     pub(super) owner: Uuid,
-    #[serde(deserialize_with = "or_default")]
     pub(super) folder_type: i64,
     /// All of it; the wire shows it modulo 65536.
-    #[serde(deserialize_with = "or_default")]
     pub(super) version: i64,
-    #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
 }
 
@@ -116,30 +109,22 @@ impl From<FolderRow> for InventoryFolder {
 }
 
 /// Where an item is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ItemPlace {
-    #[serde(deserialize_with = "id")]
     pub(super) id: Uuid,
-    #[serde(deserialize_with = "id")]
     pub(super) folder: Uuid,
-    #[serde(deserialize_with = "id")]
     pub(super) owner: Uuid,
-    #[serde(deserialize_with = "or_default")]
     pub(super) asset_type: i64,
 }
 
 /// An item as a table holds it. Old rows have NULL, or what no column should hold, nearly anywhere (schema.md section 8, 9).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct ItemRow {
-    #[serde(deserialize_with = "id")]
     pub(super) id: Uuid,
-    #[serde(deserialize_with = "id")]
     pub(super) asset_id: Uuid,
     pub(super) asset_type: Option<i64>,
     pub(super) inventory_type: Option<i64>,
-    #[serde(deserialize_with = "id")]
     pub(super) folder: Uuid,
-    #[serde(deserialize_with = "id")]
     pub(super) owner: Uuid,
     pub(super) creator: Option<String>,
     pub(super) name: Option<String>,
@@ -149,7 +134,6 @@ pub(super) struct ItemRow {
     pub(super) base_permissions: Option<i64>,
     pub(super) everyone_permissions: Option<i64>,
     pub(super) group_permissions: Option<i64>,
-    #[serde(deserialize_with = "id")]
     pub(super) group_id: Uuid,
     /// 0 or 1.
     pub(super) group_owned: Option<i64>,
@@ -203,17 +187,6 @@ pub(super) fn bits(number: Option<i64>) -> u32 {
 /// An id; what is none, like NULL and the empty text of old rows, is the zero UUID (schema.md section 4).
 pub(super) fn read_id(text: Option<&str>) -> Uuid {
     text.and_then(parse_uuid).unwrap_or_default()
-}
-
-/// An id in a document.
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Uuid, D::Error> {
-    let text: Option<std::borrow::Cow<'de, str>> = Option::deserialize(deserializer)?;
-    Ok(read_id(text.as_deref()))
-}
-
-/// A value in a document, or for null the default.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> std::result::Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The column `creatorID` as creator id and creator data (inventory.md section 2).

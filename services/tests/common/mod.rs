@@ -8,6 +8,7 @@
 
 pub mod asset_battery;
 pub mod inventory_battery;
+pub mod name2key_battery;
 pub mod proxy;
 
 use bytes::Bytes;

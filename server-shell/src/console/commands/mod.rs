@@ -7,6 +7,7 @@ mod general;
 mod http;
 mod inventory;
 mod log_level;
+mod name2key;
 mod script;
 mod statistics;
 mod threads;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use assets::{AssetCommandOptions, register_asset_commands};
 pub use baked_textures::register_baked_texture_commands;
 pub use inventory::{register_inventory_commands, register_library_commands};
+pub use name2key::register_name2key_commands;
 pub use statistics::STATISTICS_TARGET;
 
 use super::command::{Command, Commands};

@@ -116,14 +116,14 @@ async fn prepare_once(database: &Database, store: &'static Store) -> Result<Vec<
                 .await
         }
         Database::MySql(database) => {
-            let mut connection = database.connect_for_upgrade().await?;
+            let mut connection = database.connect_without_limit().await?;
             let result = work_through(&mut mysql::Catalogue(&mut connection), store.name, &store.mysql).await;
             // The connection is done with in any case; a failure to say goodbye changes nothing.
             let _ = connection.close().await;
             result
         }
         Database::Postgres(database) => {
-            let mut connection = database.connect_for_upgrade().await?;
+            let mut connection = database.connect_without_limit().await?;
             let result = work_through(&mut postgres::Catalogue(&mut connection), store.name, &store.postgres).await;
             let _ = connection.close().await;
             result

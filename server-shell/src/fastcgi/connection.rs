@@ -1,0 +1,299 @@
+//! One connection of a web server: requests one after the other, each read whole, answered and ended.
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use gridshell_connectors::http::{Body, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::cgi;
+use super::record::{self, Begin, EndStatus, LONGEST_CONTENT, Malformed, RESPONDER, Record, kind};
+use super::socket::Stream;
+use crate::answering::{Answerer, Refusal, bad};
+
+/// Room for the parameters of one request in bytes: twice what the HTTP listeners take as a head, since web servers add their own.
+const MAX_PARAMETERS: usize = 256 * 1024;
+
+/// Room for what arrives while nothing is expected.
+const READ_AHEAD: usize = 8 * 1024;
+
+/// What is written at once.
+const WRITE_AT: usize = 64 * 1024;
+
+/// A connection.
+pub struct Connection {
+    stream: Box<dyn Stream>,
+    input: BytesMut,
+    /// Whole records that are not written yet.
+    output: BytesMut,
+    answerer: Arc<Answerer>,
+    max_connections: usize,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Why a request, and mostly the connection, ends before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum Interruption {
+    /// The web server has lost interest; the connection goes on.
+    #[error("the web server aborted a request")]
+    Aborted,
+    /// The connection was closed in the middle of a request or record.
+    #[error("the web server closed it during a request")]
+    Closed,
+    /// A request did not arrive, or an answer was not taken, in time.
+    #[error("the web server was too slow")]
+    TooSlow,
+    /// What arrived makes no sense.
+    #[error("the web server sent {0}")]
+    Malformed(#[from] Malformed),
+    /// The connection failed.
+    #[error(transparent)]
+    Failed(#[from] io::Error),
+    /// An answer has begun and cannot be brought to its end. The web server must not take the beginning for the whole.
+    #[error("an answer could not be completed: {0}")]
+    CutOff(io::Error),
+}
+
+impl Connection {
+    /// A new connection; once `stopping` is true it ends with the request under way.
+    pub fn new(
+        stream: Box<dyn Stream>,
+        answerer: Arc<Answerer>,
+        max_connections: usize,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), answerer, max_connections, stopping }
+    }
+
+    /// Serves requests until the web server, the idle time or the stop of the program ends the connection.
+    ///
+    /// # Errors
+    /// Whatever else ended it. Nobody but this connection's request is hurt.
+    pub async fn serve(mut self) -> Result<(), Interruption> {
+        while let Some((id, begin)) = self.next_request().await? {
+            match begin.role {
+                RESPONDER => self.request(id).await?,
+                _ => self.end(id, EndStatus::UnknownRole).await?,
+            }
+            if !begin.keep || *self.stopping.borrow() {
+                break;
+            }
+        }
+        Ok(self.stream.shutdown().await?)
+    }
+
+    /// Waits for a request to begin.
+    async fn next_request(&mut self) -> Result<Option<(u16, Begin)>, Interruption> {
+        let idle_until = Instant::now() + self.answerer.limits.idle_time;
+        let mut stopping = self.stopping.clone();
+        let mut stopped = pin!(async move {
+            // That the other end is gone means the same.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        });
+        loop {
+            let record = tokio::select! {
+                biased;
+                () = sleep_until(idle_until) => return Ok(None),
+                record = self.receive() => record?,
+                () = &mut stopped => return Ok(None),
+            };
+            let Some(record) = record else { return Ok(None) };
+            match record.kind {
+                _ if record.id == 0 => self.manage(&record).await?,
+                kind::BEGIN_REQUEST => return Ok(Some((record.id, Begin::read(&record.content)?))),
+                // The rest of a request that has ended already.
+                kind::ABORT_REQUEST | kind::PARAMS | kind::STDIN => {}
+                _ => return Err(Malformed("a record that no web server sends").into()),
+            }
+        }
+    }
+
+    /// Serves one request that has begun.
+    async fn request(&mut self, id: u16) -> Result<(), Interruption> {
+        let mut is_read = false;
+        match self.exchange(id, &mut is_read).await {
+            Err(Interruption::Aborted) => self.end(id, EndStatus::Complete).await,
+            Err(Interruption::TooSlow) if !is_read => {
+                let refusal = Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the request did not arrive in time" };
+                let response = self.answerer.answer(Err(refusal), None::<IpAddr>).await;
+                self.send(id, response, false).await?;
+                // What comes next on the connection is the rest of this request.
+                Err(Interruption::TooSlow)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Reads a request and answers it. One that is refused is read to its end too, so that the web server takes the answer and the
+    /// connection can go on; `is_read` says that this has been done.
+    async fn exchange(&mut self, id: u16, is_read: &mut bool) -> Result<(), Interruption> {
+        let answerer = self.answerer.clone();
+        let head_until = Instant::now() + answerer.limits.head_time;
+        let mut parameters = Ok(BytesMut::new());
+        loop {
+            match self.receive_of(id, head_until).await? {
+                (kind::PARAMS, piece) if piece.is_empty() => break,
+                (kind::PARAMS, piece) => {
+                    parameters = parameters.and_then(|mut parameters| {
+                        if parameters.len() + piece.len() > MAX_PARAMETERS {
+                            return Err(bad("the parameters are too long"));
+                        }
+                        parameters.extend_from_slice(&piece);
+                        Ok(parameters)
+                    });
+                }
+                _ => return Err(Malformed("a record out of order").into()),
+            }
+        }
+        let mut incoming = match parameters {
+            Ok(parameters) => cgi::read(&parameters, &answerer)?,
+            Err(refusal) => Err(refusal),
+        };
+        let (is_head, client) = match &incoming {
+            Ok((head, _)) => (head.is_head(), Some(head.client())),
+            Err(_) => (false, None),
+        };
+        let body_until = Instant::now() + answerer.limits.request_time;
+        loop {
+            match self.receive_of(id, body_until).await? {
+                (kind::STDIN, piece) if piece.is_empty() => break,
+                (kind::STDIN, piece) => {
+                    incoming = incoming.and_then(|(head, mut body)| body.add(piece).map(|()| (head, body)));
+                }
+                _ => return Err(Malformed("a record out of order").into()),
+            }
+        }
+        *is_read = true;
+        let request = incoming.and_then(|(head, body)| Ok(head.with_body(body.finish()?)));
+        let response = self.watching(id, answerer.answer(request, client)).await?;
+        self.send(id, response, is_head).await
+    }
+
+    /// Does something while the request is under way, and gives it up when the web server gives up the request.
+    async fn watching<T>(&mut self, id: u16, work: impl Future<Output = T>) -> Result<T, Interruption> {
+        let mut work = pin!(work);
+        loop {
+            let record = tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                record = self.receive() => record?.ok_or(Interruption::Closed)?,
+            };
+            if self.of_request(record, id).await?.is_some() {
+                return Err(Malformed("a record after the end of its request").into());
+            }
+        }
+    }
+
+    /// The type and content of the next record of the request under way.
+    async fn receive_of(&mut self, id: u16, until: Instant) -> Result<(u8, Bytes), Interruption> {
+        loop {
+            let received = timeout_at(until, self.receive()).await.map_err(|_| Interruption::TooSlow)?;
+            // What is there at once is never waited for, however long that goes on.
+            if Instant::now() > until {
+                return Err(Interruption::TooSlow);
+            }
+            let record = received?.ok_or(Interruption::Closed)?;
+            if let Some(piece) = self.of_request(record, id).await? {
+                return Ok(piece);
+            }
+        }
+    }
+
+    /// The type and content of a record of the request under way; others are dealt with.
+    async fn of_request(&mut self, record: Record, id: u16) -> Result<Option<(u8, Bytes)>, Interruption> {
+        match record.kind {
+            _ if record.id == 0 => self.manage(&record).await?,
+            kind::BEGIN_REQUEST if record.id != id => self.end(record.id, EndStatus::CannotMultiplex).await?,
+            // The rest of a request that was refused just so.
+            _ if record.id != id => {}
+            kind::ABORT_REQUEST => return Err(Interruption::Aborted),
+            kind => return Ok(Some((kind, record.content))),
+        }
+        Ok(None)
+    }
+
+    /// Answers a record that concerns the connection.
+    async fn manage(&mut self, record: &Record) -> Result<(), Interruption> {
+        match record.kind {
+            kind::GET_VALUES => record::put_values(&mut self.output, &record.content, self.max_connections)?,
+            unknown => record::put_unknown_type(&mut self.output, unknown),
+        }
+        self.flush().await
+    }
+
+    /// The next record; `None` when the connection ends before one. Nothing that has arrived is lost when this is given up.
+    async fn receive(&mut self) -> Result<Option<Record>, Interruption> {
+        loop {
+            if let Some(record) = Record::take(&mut self.input)? {
+                return Ok(Some(record));
+            }
+            self.input.reserve(READ_AHEAD);
+            if self.stream.read_buf(&mut self.input).await? == 0 {
+                return if self.input.is_empty() { Ok(None) } else { Err(Interruption::Closed) };
+            }
+        }
+    }
+
+    async fn send(&mut self, id: u16, response: Response, is_head: bool) -> Result<(), Interruption> {
+        let cut_off = |reason| Interruption::CutOff(io::Error::other(reason));
+        self.put(id, &cgi::header_block(&response)).await?;
+        match response.body {
+            _ if is_head => {}
+            Body::Whole(bytes) => self.put(id, &bytes).await?,
+            Body::Stream { length, mut pieces } => {
+                let time = self.answerer.limits.response_time;
+                let mut sent = 0;
+                loop {
+                    let piece = self.watching(id, timeout(time, pieces.next())).await?;
+                    let Some(piece) = piece.map_err(|_| cut_off("its next piece did not come in time"))? else { break };
+                    let piece = piece.map_err(Interruption::CutOff)?;
+                    sent += piece.len() as u64;
+                    if length.is_some_and(|length| sent > length) {
+                        return Err(cut_off("it is longer than announced"));
+                    }
+                    self.put(id, &piece).await?;
+                }
+                if length.is_some_and(|length| sent != length) {
+                    return Err(cut_off("it is shorter than announced"));
+                }
+            }
+        }
+        record::put(&mut self.output, kind::STDOUT, id, b"");
+        self.end(id, EndStatus::Complete).await
+    }
+
+    /// Puts a part of the answer on its way.
+    async fn put(&mut self, id: u16, bytes: &[u8]) -> Result<(), Interruption> {
+        for piece in bytes.chunks(LONGEST_CONTENT) {
+            record::put(&mut self.output, kind::STDOUT, id, piece);
+            if self.output.len() >= WRITE_AT {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, id: u16, status: EndStatus) -> Result<(), Interruption> {
+        record::put_end(&mut self.output, id, status);
+        self.flush().await
+    }
+
+    /// Writes what waits. The web server has to take some of it within the time for an answer.
+    async fn flush(&mut self) -> Result<(), Interruption> {
+        let time = self.answerer.limits.response_time;
+        while !self.output.is_empty() {
+            let written = timeout(time, self.stream.write_buf(&mut self.output)).await;
+            if written.map_err(|_| Interruption::TooSlow)?? == 0 {
+                return Err(Interruption::Closed);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! The three name2key connectors and the name2key service on a database.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use anyhow::Result;
+use gridshell_connectors::http::Router;
+use gridshell_connectors::name2key::{
+    GoslOptions, GridOfAddresses, Name2KeyConnector, Name2KeyGoslConnector, Name2KeyWebConnector, Network, RegistrationOptions,
+    RegistrationPolicy, Spelling, WebOptions,
+};
+use gridshell_interfaces::name2key::{Grid, MAX_GRID_BYTES, Name2KeyService};
+use gridshell_services::database::Database;
+use gridshell_services::name2key::{Name2KeyOptions, Name2KeySources, SqlName2KeyService};
+use uuid::Uuid;
+
+use super::database::{DatabasePlan, Databases, plan_database};
+use super::opt_out::read_opt_out;
+use super::{ConnectorKind, ConnectorPlan, Plan, Planner};
+use crate::registry::{Build, Role};
+use crate::settings::{ConnectorOptions, GoslSpelling, Name2KeyFaceOptions, Name2KeyServiceOptions, RegistrationKind};
+
+/// A name2key connector.
+pub struct Name2KeyConnectorPlan {
+    face: Face,
+    service: Name2KeyServicePlan,
+}
+
+/// Which wire it speaks.
+enum Face {
+    /// METHODs at `/xname2key`.
+    Private,
+    /// W-Hat's.
+    Web(WebOptions),
+    /// That of gosl-basics.
+    Gosl(GoslOptions),
+}
+
+/// A name2key service. Connectors with the same plan share one.
+#[derive(Clone, PartialEq)]
+pub struct Name2KeyServicePlan {
+    database: DatabasePlan,
+    default_grids: Vec<Grid>,
+    opt_out: HashSet<Uuid>,
+    /// The service that is asked before this one.
+    first: Option<Box<Name2KeyServicePlan>>,
+}
+
+impl Name2KeyConnectorPlan {
+    /// What the connector answers on its port.
+    pub fn path(&self) -> &str {
+        match &self.face {
+            Face::Private => "/xname2key",
+            Face::Web(_) => "/name2key",
+            Face::Gosl(options) => options.path.as_deref().unwrap_or("/ (everything else)"),
+        }
+    }
+}
+
+/// Plans the private connector over a section.
+pub fn plan_name2key_connector(planner: &mut Planner<'_>, section: &str) -> Option<ConnectorKind> {
+    // The keys of the other faces may stand in the same section; they are checked with it.
+    planner.read(section, Name2KeyFaceOptions::read);
+    plan_face(planner, section, Some(Face::Private))
+}
+
+/// Plans W-Hat's face over a section.
+pub fn plan_name2key_web_connector(planner: &mut Planner<'_>, section: &str) -> Option<ConnectorKind> {
+    let options = planner.read(section, Name2KeyFaceOptions::read);
+    let face = options.and_then(|options| {
+        let grids = plan_grids(planner, section, &options)?;
+        Some(Face::Web(WebOptions { grids, look_ups_per_minute: options.look_ups_per_minute }))
+    });
+    plan_face(planner, section, face)
+}
+
+/// Plans the face of gosl-basics over a section.
+pub fn plan_name2key_gosl_connector(planner: &mut Planner<'_>, section: &str) -> Option<ConnectorKind> {
+    let options = planner.read(section, Name2KeyFaceOptions::read);
+    let face = options.and_then(|options| plan_gosl(planner, section, options)).map(Face::Gosl);
+    plan_face(planner, section, face)
+}
+
+fn plan_gosl(planner: &mut Planner<'_>, section: &str, options: Name2KeyFaceOptions) -> Option<GoslOptions> {
+    let grids = plan_grids(planner, section, &options);
+    let policy = plan_policy(planner, section, &options);
+    let path = Some(options.gosl_path).filter(|path| !path.is_empty());
+    if let Some(path) = &path
+        && (!path.starts_with('/') || path.len() < 2)
+    {
+        planner.error(section, "GoslPath", format!("{path:?} is no path such as /gosl"));
+        return None;
+    }
+    Some(GoslOptions {
+        spelling: match options.spelling {
+            GoslSpelling::Of2017 => Spelling::Of2017,
+            GoslSpelling::Of2025 => Spelling::Of2025,
+        },
+        path,
+        grids: grids?,
+        look_ups_per_minute: options.look_ups_per_minute,
+        registration: RegistrationOptions { policy: policy?, per_minute: options.registrations_per_minute },
+    })
+}
+
+fn plan_grids(planner: &mut Planner<'_>, section: &str, options: &Name2KeyFaceOptions) -> Option<GridOfAddresses> {
+    let grids = options.grid_of_addresses.parse::<GridOfAddresses>();
+    grids.map_err(|error| planner.error(section, "GridOfAddresses", error.to_string())).ok()
+}
+
+fn plan_policy(planner: &mut Planner<'_>, section: &str, options: &Name2KeyFaceOptions) -> Option<RegistrationPolicy> {
+    let networks: Result<Vec<Network>, _> = options.region_addresses.iter().map(|text| text.parse()).collect();
+    let networks = networks.map_err(|error| planner.error(section, "RegionAddresses", error.to_string())).ok()?;
+    match options.registration {
+        RegistrationKind::Open => Some(RegistrationPolicy::Open),
+        RegistrationKind::Regions => {
+            if networks.is_empty() {
+                planner.warn(
+                    section,
+                    "RegionAddresses",
+                    "there is no address of a region, so nobody can register names".to_owned(),
+                );
+            }
+            Some(RegistrationPolicy::Regions(networks))
+        }
+        RegistrationKind::Secret if options.registration_secret.is_empty() => {
+            let message = "is needed, since Registration is secret".to_owned();
+            planner.error(section, "RegistrationSecret", message);
+            None
+        }
+        RegistrationKind::Secret => Some(RegistrationPolicy::Secret(options.registration_secret.expose().to_owned())),
+        RegistrationKind::Off => Some(RegistrationPolicy::Off),
+    }
+}
+
+fn plan_face(planner: &mut Planner<'_>, section: &str, face: Option<Face>) -> Option<ConnectorKind> {
+    let service = plan_service_of(planner, section);
+    Some(ConnectorKind::Name2Key(Name2KeyConnectorPlan { face: face?, service: service? }))
+}
+
+/// The service that a section names.
+fn plan_service_of(planner: &mut Planner<'_>, section: &str) -> Option<Name2KeyServicePlan> {
+    let module = planner.read(section, ConnectorOptions::read)?;
+    let name = &module.module;
+    let Build::Name2KeyService(plan) = planner.module(Role::Service, section, "LocalServiceModule", name)?.build else {
+        planner.error(section, "LocalServiceModule", format!("{name} is no name2key service"));
+        return None;
+    };
+    plan(planner, section)
+}
+
+/// Plans the name2key service on a database over a section.
+pub fn plan_name2key_service(planner: &mut Planner<'_>, section: &str) -> Option<Name2KeyServicePlan> {
+    let database = plan_database(planner, section);
+    let options = planner.read(section, Name2KeyServiceOptions::read)?;
+    if let Some(grid) = options.default_grids.iter().find(|grid| grid.len() > MAX_GRID_BYTES) {
+        planner.error(section, "DefaultGrids", format!("{grid:?} is longer than {MAX_GRID_BYTES} bytes"));
+        return None;
+    }
+    let opt_out = match options.opt_out_file.as_str() {
+        "" => Some(HashSet::new()),
+        file => read_opt_out(file).map_err(|message| planner.error(section, "OptOutFile", message)).ok(),
+    };
+    let first = match options.ask_first.as_str() {
+        "" => None,
+        first => Some(Box::new(plan_first(planner, section, first)?)),
+    };
+    let default_grids = options.default_grids.into_iter().map(Grid).collect();
+    Some(Name2KeyServicePlan { database: database?, default_grids, opt_out: opt_out?, first })
+}
+
+fn plan_first(planner: &mut Planner<'_>, section: &str, first: &str) -> Option<Name2KeyServicePlan> {
+    let asks_others = planner.configuration().get(first, "AskFirst").is_some_and(|entry| !entry.value.is_empty());
+    if asks_others || planner.configuration().section(first).is_none() {
+        let what = if asks_others { "asks another one first itself" } else { "is not there" };
+        planner.error(section, "AskFirst", format!("the section [{first}] {what}"));
+        return None;
+    }
+    plan_service_of(planner, first)
+}
+
+/// The name2key services that exist.
+#[derive(Default)]
+pub struct Name2KeyServices {
+    by_plan: Vec<(Name2KeyServicePlan, Arc<dyn Name2KeyService>)>,
+}
+
+impl Name2KeyServices {
+    /// Builds the connector and registers its paths.
+    pub async fn connect(
+        &mut self,
+        plan: &Name2KeyConnectorPlan,
+        connector: &ConnectorPlan,
+        databases: &mut Databases,
+        router: &mut Router,
+    ) -> Result<()> {
+        let service = self.get_or_build(&plan.service, databases).await?;
+        match &plan.face {
+            Face::Private => Name2KeyConnector::new(service).register(router, connector.protection.clone()),
+            Face::Web(options) => Name2KeyWebConnector::new(service, options.clone()).register(router),
+            Face::Gosl(options) => Name2KeyGoslConnector::new(service, options.clone()).register(router),
+        }
+        Ok(())
+    }
+
+    async fn get_or_build(&mut self, plan: &Name2KeyServicePlan, databases: &mut Databases) -> Result<Arc<dyn Name2KeyService>> {
+        if let Some((_, service)) = self.by_plan.iter().find(|(known, _)| known == plan) {
+            return Ok(service.clone());
+        }
+        let own = open(plan, databases).await?;
+        let service: Arc<dyn Name2KeyService> = match &plan.first {
+            Some(first) => Arc::new(Name2KeySources::new(Arc::new(open(first, databases).await?), Arc::new(own))),
+            None => Arc::new(own),
+        };
+        self.by_plan.push((plan.clone(), service.clone()));
+        Ok(service)
+    }
+
+    /// All of them, for the console.
+    pub fn into_all(self) -> Vec<Arc<dyn Name2KeyService>> {
+        self.by_plan.into_iter().map(|(_, service)| service).collect()
+    }
+}
+
+async fn open(plan: &Name2KeyServicePlan, databases: &mut Databases) -> Result<SqlName2KeyService> {
+    let options = Name2KeyOptions { default_grids: plan.default_grids.clone(), opt_out: plan.opt_out.clone() };
+    Ok(SqlName2KeyService::open(databases.open(&plan.database).await?, options).await?)
+}
+
+/// Opens the service of a plan's first name2key connector, without listening, with its databases; `None` when the plan has none.
+pub async fn open_name2key(plan: &Plan) -> Result<Option<(Arc<dyn Name2KeyService>, Vec<Database>)>> {
+    let plan = plan.connectors.iter().find_map(|connector| match &connector.kind {
+        ConnectorKind::Name2Key(plan) => Some(plan),
+        _ => None,
+    });
+    let Some(plan) = plan else { return Ok(None) };
+    let mut databases = Databases::default();
+    let service = Name2KeyServices::default().get_or_build(&plan.service, &mut databases).await?;
+    Ok(Some((service, databases.into_named().into_iter().map(|(_, database)| database).collect())))
+}
