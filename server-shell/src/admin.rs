@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::{Context, Result};
+use gridshell_connectors::upstream::{GroupState, Standing, UpstreamGroup};
 use gridshell_services::database::Database;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -37,15 +38,22 @@ pub struct Admin {
 struct State {
     metrics: PrometheusHandle,
     databases: Vec<(String, Database)>,
+    upstreams: Vec<Arc<UpstreamGroup>>,
 }
 
 impl Admin {
-    /// Binds and serves. `databases` have to answer for the program to be ready; their names appear in the answer.
+    /// Binds and serves. For the program to be ready `databases` have to answer, and of each group of `upstreams` at least one member must
+    /// be usable; their names appear in the answer.
     ///
     /// # Errors
     /// An address is taken or not permitted.
-    pub fn start(addresses: &[SocketAddr], metrics: PrometheusHandle, databases: Vec<(String, Database)>) -> io::Result<Self> {
-        let state = web::Data::from(Arc::new(State { metrics, databases }));
+    pub fn start(
+        addresses: &[SocketAddr],
+        metrics: PrometheusHandle,
+        databases: Vec<(String, Database)>,
+        upstreams: Vec<Arc<UpstreamGroup>>,
+    ) -> io::Result<Self> {
+        let state = web::Data::from(Arc::new(State { metrics, databases, upstreams }));
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(state.clone())
@@ -91,8 +99,23 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
             }
         }
     }
+    for group in state.upstreams.iter().map(|group| group.state()) {
+        let name = &group.name;
+        if is_usable(&group) {
+            report.push_str(&format!("upstreams of {name}: ok\n"));
+        } else {
+            ready = false;
+            tracing::warn!(group = name, "not ready: no upstream of a group can be used");
+            report.push_str(&format!("upstreams of {name}: none can be used\n"));
+        }
+    }
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.content_type("text/plain").body(if ready { format!("ready\n{report}") } else { report })
+}
+
+/// Whether a request has somewhere to go.
+fn is_usable(group: &GroupState) -> bool {
+    group.members.iter().any(|member| matches!(member.standing, Standing::Healthy | Standing::Trial))
 }
 
 async fn render(state: web::Data<State>) -> HttpResponse {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use gridshell_config::{Configuration, Problem};
 use gridshell_connectors::http::Router;
+use gridshell_connectors::upstream::UpstreamGroup;
 use gridshell_services::database::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,7 +20,7 @@ use crate::admin::{self, Admin};
 use crate::answering::Limits;
 use crate::console::commands::{
     AssetCommandOptions, register_asset_commands, register_baked_texture_commands, register_inventory_commands,
-    register_library_commands, register_name2key_commands, register_shell_commands,
+    register_library_commands, register_name2key_commands, register_shell_commands, register_upstream_commands,
 };
 use crate::console::{Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
 use crate::fastcgi::{Address, DescriptorZero, FastCgiListener, FastCgiOptions, NoSocket};
@@ -116,11 +117,11 @@ async fn serve(
         let router = built.routers.entry(port).or_insert_with(|| Router::new(page.clone()));
         RestConsoleConnector::register(rest.clone(), router);
     }
-    register_service_commands(&console, &built);
-    let Built { routers, databases, .. } = built;
+    register_service_commands(&console, &mut built);
+    let Built { routers, databases, upstreams, .. } = built;
     let listeners = Arc::new(listen(&plan, routers, &page, &request_log, given)?);
     view.show_listeners(listeners.clone());
-    let admin = start_admin(&plan, metrics.clone(), &databases)?;
+    let admin = start_admin(&plan, metrics.clone(), &databases, upstreams)?;
     let upkeep = tokio::spawn(admin::keep_up(metrics));
     say_ready(&plan, &listeners, started);
 
@@ -170,7 +171,8 @@ fn console_options(plan: &Plan, configuration: &Configuration) -> Result<Console
     Ok(ConsoleOptions { kind, prompt, history, rest, rest_times: RestTimes::default() })
 }
 
-fn register_service_commands(console: &Console, built: &Built) {
+fn register_service_commands(console: &Console, built: &mut Built) {
+    register_upstream_commands(console.commands(), built.upstreams.clone());
     for assets in &built.assets {
         let cache = assets.cache.clone();
         let options = AssetCommandOptions {
@@ -183,8 +185,8 @@ fn register_service_commands(console: &Console, built: &Built) {
     for service in &built.baked_textures {
         register_baked_texture_commands(console.commands(), service.clone());
     }
-    for service in &built.inventories {
-        register_inventory_commands(console.commands(), service.clone());
+    for service in built.inventories.drain(..) {
+        register_inventory_commands(console.commands(), service);
     }
     for service in &built.name2keys {
         register_name2key_commands(console.commands(), service.clone());
@@ -321,12 +323,17 @@ fn limits(network: &NetworkOptions) -> Limits {
 
 /// The admin listener. A port that the operator did not choose may be taken by another shell on the machine; that is no reason to
 /// stop.
-fn start_admin(plan: &Plan, metrics: PrometheusHandle, databases: &[(String, Database)]) -> Result<Option<Admin>> {
+fn start_admin(
+    plan: &Plan,
+    metrics: PrometheusHandle,
+    databases: &[(String, Database)],
+    upstreams: Vec<Arc<UpstreamGroup>>,
+) -> Result<Option<Admin>> {
     if plan.admin.port == 0 {
         return Ok(None);
     }
     let addresses: Vec<_> = plan.admin.addresses.0.iter().map(|address| SocketAddr::new(*address, plan.admin.port)).collect();
-    match Admin::start(&addresses, metrics, databases.to_vec()) {
+    match Admin::start(&addresses, metrics, databases.to_vec(), upstreams) {
         Ok(admin) => {
             tracing::info!("[ADMIN]: /healthz, /readyz and /metrics on port {}", plan.admin.port);
             Ok(Some(admin))

@@ -7,9 +7,9 @@ use gridshell_config::{ConnectorEntry, ModuleName, OptionDescription, nearest, s
 use gridshell_services::database::Backend;
 
 use crate::settings::{
-    AdminOptions, AssetConnectorOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions, ConnectorOptions,
-    DatabaseOptions, FastCgiListenerOptions, InventoryServiceOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions,
-    Name2KeyFaceOptions, Name2KeyServiceOptions, NetworkOptions, StartupOptions,
+    AdminOptions, AssetConnectorOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions, CertificateOptions,
+    ConnectorOptions, DatabaseOptions, FastCgiListenerOptions, InventoryServiceOptions, LibraryServiceOptions, LoggingOptions,
+    MonitoringOptions, Name2KeyFaceOptions, Name2KeyServiceOptions, NetworkOptions, StartupOptions, UpstreamOptions,
 };
 use crate::wiring::{
     self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, InventoryServicePlan, Name2KeyServicePlan, Planner,
@@ -209,9 +209,31 @@ pub const MODULES: &[Module] = &[
     not_yet(Service, &["WebRtcJanusService.dll:WebRtcJanusService"], &["JanusWebRtcVoice"]),
 
     // OUT connectors (shell.md section 10.3)
-    not_yet(Service, &["OpenSim.Services.Connectors.dll:AssetServicesConnector"], &["AssetService"]),
+    Module {
+        role: Service,
+        names: &["OpenSim.Services.Connectors.dll:AssetServicesConnector", "remote_asset"],
+        sections: &["AssetService"],
+        build: Build::AssetService(wiring::plan_remote_asset_service),
+    },
     not_yet(Service, &["OpenSim.Services.Connectors.dll:HGAssetServiceConnector"], &[]),
-    not_yet(Service, &["OpenSim.Services.Connectors.dll:XInventoryServicesConnector"], &["InventoryService"]),
+    Module {
+        role: Service,
+        names: &["OpenSim.Services.Connectors.dll:XInventoryServicesConnector", "remote_inventory"],
+        sections: &["InventoryService"],
+        build: Build::InventoryService(wiring::plan_remote_inventory_service),
+    },
+    Module {
+        role: Service,
+        names: &["remote_name2key"],
+        sections: &["Name2KeyService"],
+        build: Build::Name2KeyService(wiring::plan_remote_name2key_service),
+    },
+    Module {
+        role: Service,
+        names: &["remote_name2key_web"],
+        sections: &["Name2KeyService"],
+        build: Build::Name2KeyService(wiring::plan_remote_name2key_web_service),
+    },
     not_yet(Service, &["OpenSim.Services.Connectors.dll:GridServicesConnector"], &["GridService"]),
     not_yet(Service, &["OpenSim.Services.Connectors.dll:PresenceServicesConnector"], &["PresenceService"]),
     not_yet(Service, &["OpenSim.Services.Connectors.dll:UserAccountServicesConnector"], &["UserAccountService"]),
@@ -302,11 +324,32 @@ const SERVICE_LIST: &[OptionDescription] = &[OptionDescription {
     meaning: "An IN connector, as [[section@]port/]library[:class] or [[section@]port/]name. Loaded in this order.",
 }];
 
+/// Where the shells behind OUT connectors are. The keys' names are the modules', so that each has its own.
+const ASSET_UPSTREAMS: &[OptionDescription] = &[OptionDescription {
+    key: "AssetServerURI",
+    type_name: "addresses",
+    default: "[Network] asset_server_url",
+    meaning: "The shells that remote_asset asks, as `http://a:8003, http://b:8003*3`; behind `*` a weight.",
+}];
+const INVENTORY_UPSTREAMS: &[OptionDescription] = &[OptionDescription {
+    key: "InventoryServerURI",
+    type_name: "addresses",
+    default: "required",
+    meaning: "The shells that remote_inventory asks, as `http://a:8003, http://b:8003*3`; behind `*` a weight.",
+}];
+const NAME2KEY_UPSTREAMS: &[OptionDescription] = &[OptionDescription {
+    key: "Name2KeyServerURI",
+    type_name: "addresses",
+    default: "required",
+    meaning: "The servers that remote_name2key and remote_name2key_web ask, as `http://a:8016, http://b:8016*3`; behind `*` a weight.",
+}];
+
 /// The option structs that are read from a section; the list behind `gridshell options`.
 pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
     vec![
         ("Startup", StartupOptions::DESCRIPTIONS),
         ("Startup", STARTUP_LISTS),
+        ("Startup", CertificateOptions::DESCRIPTIONS),
         ("ServiceList", SERVICE_LIST),
         ("Network", NetworkOptions::DESCRIPTIONS),
         ("Network", AuthenticationOptions::DESCRIPTIONS),
@@ -320,15 +363,21 @@ pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
         ("AssetService", AssetServiceOptions::DESCRIPTIONS),
         ("AssetService", DatabaseOptions::DESCRIPTIONS),
         ("AssetService", AuthenticationOptions::DESCRIPTIONS),
+        ("AssetService", ASSET_UPSTREAMS),
+        ("AssetService", UpstreamOptions::DESCRIPTIONS),
         ("InventoryService", ConnectorOptions::DESCRIPTIONS),
         ("InventoryService", InventoryServiceOptions::DESCRIPTIONS),
         ("InventoryService", DatabaseOptions::DESCRIPTIONS),
         ("InventoryService", AuthenticationOptions::DESCRIPTIONS),
+        ("InventoryService", INVENTORY_UPSTREAMS),
+        ("InventoryService", UpstreamOptions::DESCRIPTIONS),
         ("Name2KeyService", ConnectorOptions::DESCRIPTIONS),
         ("Name2KeyService", Name2KeyServiceOptions::DESCRIPTIONS),
         ("Name2KeyService", Name2KeyFaceOptions::DESCRIPTIONS),
         ("Name2KeyService", DatabaseOptions::DESCRIPTIONS),
         ("Name2KeyService", AuthenticationOptions::DESCRIPTIONS),
+        ("Name2KeyService", NAME2KEY_UPSTREAMS),
+        ("Name2KeyService", UpstreamOptions::DESCRIPTIONS),
         ("LibraryService", LibraryServiceOptions::DESCRIPTIONS),
         ("BakedTextureService", ConnectorOptions::DESCRIPTIONS),
         ("BakedTextureService", BakedTextureOptions::DESCRIPTIONS),
@@ -349,7 +398,7 @@ pub const ACCEPTED: &[(&str, &[&str])] = &[
         "EnableRobustSelfsignedCertSupport", "RobustCertRenewOnStartup", "RobustCertFileName", "RobustCertHostName",
         "RobustCertHostIp", "RobustCertPassword",
         // outgoing connections
-        "NoVerifyCertChain", "NoVerifyCertHostname", "DnsTimeout",
+        "DnsTimeout",
         // hypergrid services
         "HomeURI", "GatekeeperURI", "HomeURIAlias", "GatekeeperURIAlias",
     ]),

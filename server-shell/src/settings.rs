@@ -1,6 +1,7 @@
 //! The options of the program itself; those of modules stand beside the modules.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use gridshell_config::{DefaultFor, ModuleName, OptionalModule, Secret, options};
 
@@ -104,7 +105,8 @@ options! {
 }
 
 options! {
-    /// The service authentication of private connectors. Looked up in the connector's section, then in [Network].
+    /// The service authentication of private connectors, and of OUT connectors at the shells that they ask. Looked up in the connector's
+    /// section, then in [Network].
     pub struct AuthenticationOptions {
         /// Serve requests of in-world scripts, which carry the header X-SecondLife-Shard.
         "AllowllHTTPRequestIn" => pub allow_scripts: bool = false;
@@ -114,6 +116,13 @@ options! {
         "HttpAuthUsername" => pub user: String = "";
         /// Password of BasicHttpAuthentication.
         "HttpAuthPassword" => pub password: Secret = "";
+    }
+}
+
+impl AuthenticationOptions {
+    /// Whether there are credentials at all.
+    pub fn is_basic(&self) -> bool {
+        self.auth_type == "BasicHttpAuthentication"
     }
 }
 
@@ -220,6 +229,117 @@ options! {
     pub struct ConnectorOptions {
         /// The module that answers, as `[section@]library:class` or one of our own names.
         "LocalServiceModule" => pub module: ModuleName, required;
+    }
+}
+
+options! {
+    /// How OUT connectors check the certificates of the shells that they ask (shell.md section 7.6).
+    pub struct CertificateOptions {
+        /// Believe certificates of other shells that lead to no known root.
+        "NoVerifyCertChain" => pub any_chain: bool = false;
+        /// Believe certificates of other shells that are for another name.
+        "NoVerifyCertHostname" => pub any_name: bool = false;
+    }
+}
+
+options! {
+    /// The shells behind an OUT connector. Addresses are written as `http://a:8003, http://b:8003*3`: separated by commas, behind `*` a
+    /// weight from 1 to 100. Times are in seconds.
+    pub struct UpstreamOptions {
+        /// Addresses that take what changes something; empty for those that are read from.
+        "WriteURI" => pub write_uri: String = "";
+        /// With WriteURI: how long after a write reads of the same thing go where it went; 0 is never.
+        "ReadYourWrites" => pub read_your_writes: Seconds = 10.0;
+        /// How an address is chosen: least-busy, round-robin, or hash (the same asset or user at the same address).
+        "Policy" => pub policy: UpstreamPolicy = "least-busy";
+        /// Time to connect.
+        "ConnectTimeout" => pub connect_time: Seconds = 4.0;
+        /// How long nothing may come of an answer until another address is asked, where that is safe and there is one.
+        "Patience" => pub patience: Seconds = 5.0;
+        /// How long nothing may come at all.
+        "AnswerTimeout" => pub answer_time: Seconds = 30.0;
+        /// Whole seconds for AnswerTimeout, under the original's name; -1 or 0 for AnswerTimeout itself.
+        "RemoteRequestTimeout" => pub remote_request_timeout: i32 = -1;
+        /// Time for everything: all attempts, and the whole answer.
+        "TotalTimeout" => pub total_time: Seconds = 60.0;
+        /// Largest answer in bytes.
+        "MaxAnswerBytes" => pub answer_size: usize = 83_886_080;
+        /// Requests under way at all addresses together; one more is refused with 503 at once.
+        "MaxRequestsUnderWay" => pub in_flight: u32 = 1024;
+        /// Idle connections kept for each address and each worker of a listener.
+        "IdleConnections" => pub idle_connections: usize = 32;
+        /// How long a connection may be idle.
+        "IdleConnectionTime" => pub idle_time: Seconds = 25.0;
+        /// Attempts for a request, each at another address.
+        "Attempts" => pub attempts: u32 = 4;
+        /// Share of requests that may be repeated in the long run.
+        "RetryShare" => pub retry_share: f64 = 0.2;
+        /// Repetitions in a second that are allowed besides.
+        "RetriesPerSecond" => pub retries_per_second: f64 = 10.0;
+        /// How many repetitions can be saved up for a bad moment.
+        "RetryBurst" => pub retry_burst: f64 = 500.0;
+        /// Failures in a row after which an address is left alone for a while.
+        "EjectAfter" => pub eject_after: u32 = 3;
+        /// How long the first time; each time that follows is twice as long.
+        "EjectTime" => pub eject_time: Seconds = 2.0;
+        /// The longest of these times.
+        "MaxEjectTime" => pub max_eject_time: Seconds = 30.0;
+        /// Ask every address again and again whether it is there.
+        "HealthCheck" => pub check: bool = true;
+        /// What is asked for.
+        "HealthCheckPath" => pub check_path: String = "/";
+        /// Time between checks.
+        "HealthCheckInterval" => pub check_interval: Seconds = 5.0;
+        /// Time that a check may take.
+        "HealthCheckTimeout" => pub check_time: Seconds = 2.0;
+        /// Failing checks in a row until an address counts as away.
+        "HealthCheckFailures" => pub check_failures: u32 = 2;
+        /// Passing checks in a row until it counts as back.
+        "HealthCheckSuccesses" => pub check_successes: u32 = 1;
+        /// Only an answer with a status of success passes; else any answer does, since the original answers 404 at `/`.
+        "HealthCheckSuccessOnly" => pub check_success_only: bool = false;
+    }
+}
+
+/// A time from 0 to a day; in the .ini in seconds, fractions allowed.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Seconds(pub Duration);
+
+impl TryFrom<f64> for Seconds {
+    type Error = &'static str;
+
+    fn try_from(seconds: f64) -> Result<Self, Self::Error> {
+        let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| *time <= Duration::from_secs(86_400));
+        time.map(Self).ok_or("is no time from 0 to 86400 seconds")
+    }
+}
+
+impl DefaultFor<Seconds> for f64 {
+    fn into_default(self) -> Seconds {
+        Seconds(Duration::from_secs_f64(self))
+    }
+}
+
+/// How one of several addresses is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpstreamPolicy {
+    /// The one with the fewest requests under way for its weight.
+    LeastBusy,
+    /// One after the other.
+    RoundRobin,
+    /// By what the request is about.
+    Hash,
+}
+
+impl DefaultFor<UpstreamPolicy> for &str {
+    fn into_default(self) -> UpstreamPolicy {
+        match self {
+            "round-robin" => UpstreamPolicy::RoundRobin,
+            "hash" => UpstreamPolicy::Hash,
+            _ => UpstreamPolicy::LeastBusy,
+        }
     }
 }
 

@@ -68,18 +68,8 @@ impl UpstreamGroup {
     /// # Errors
     /// No members, more than 64 or one twice; options that cannot work; https without root certificates.
     pub fn start(name: &str, upstreams: Vec<WeightedAddress>, options: GroupOptions) -> Result<Self, GroupError> {
+        Self::check(name, &upstreams, &options)?;
         let error = |reason: &str| GroupError { group: name.to_owned(), reason: reason.to_owned() };
-        if upstreams.is_empty() || upstreams.len() > MAX_MEMBERS {
-            return Err(error(&format!("it needs 1 to {MAX_MEMBERS} addresses")));
-        }
-        if let Some(mistake) = options.mistake() {
-            return Err(error(mistake));
-        }
-        for (place, upstream) in upstreams.iter().enumerate() {
-            if upstreams[..place].iter().any(|other| other.address == upstream.address) {
-                return Err(error(&format!("it lists {} twice", upstream.address)));
-            }
-        }
         let tls = if upstreams.iter().any(|upstream| upstream.address.is_https()) {
             let config = options.trust.client_config().map_err(|reason| error(&reason))?;
             Some(TlsConnector::from(Arc::new(config)))
@@ -110,6 +100,26 @@ impl UpstreamGroup {
             answer_time,
             total_time,
         })
+    }
+
+    /// Looks for what would keep a group from being started, as far as that can be seen without the system's certificates.
+    ///
+    /// # Errors
+    /// As [`UpstreamGroup::start`].
+    pub fn check(name: &str, upstreams: &[WeightedAddress], options: &GroupOptions) -> Result<(), GroupError> {
+        let error = |reason: String| GroupError { group: name.to_owned(), reason };
+        if upstreams.is_empty() || upstreams.len() > MAX_MEMBERS {
+            return Err(error(format!("it needs 1 to {MAX_MEMBERS} addresses")));
+        }
+        if let Some(mistake) = options.mistake() {
+            return Err(error(mistake.to_owned()));
+        }
+        for (place, upstream) in upstreams.iter().enumerate() {
+            if upstreams[..place].iter().any(|other| other.address == upstream.address) {
+                return Err(error(format!("it lists {} twice", upstream.address)));
+            }
+        }
+        Ok(())
     }
 
     /// The group at this moment.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Policy, Trust};
 
 /// The options of a group; `default()` is what the comments say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GroupOptions {
     /// How a member is chosen. Default: least busy.
     pub policy: Policy,
@@ -52,7 +52,7 @@ pub struct Credentials {
 
 /// How often requests may be sent again. Repetitions after failures that cost a member nothing (no connection) are bounded by the
 /// attempts alone; others take from a budget, so that a group under too much load is not given more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RetryOptions {
     /// Attempts for a request, each on another member. Default: 4.
     pub attempts: u32,
@@ -65,7 +65,7 @@ pub struct RetryOptions {
 }
 
 /// When a member that fails is left alone, and how long.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EjectionOptions {
     /// Failures in a row until it is. Default: 3.
     pub failures: u32,
@@ -76,7 +76,7 @@ pub struct EjectionOptions {
 }
 
 /// How members are asked whether they are there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CheckOptions {
     /// What is asked for, beginning with a slash. Default: `/`.
     pub path: String,

@@ -1,14 +1,17 @@
-//! The asset connector and the asset service on a database.
+//! The asset connector, and the asset services: on a database, and of other shells.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use gridshell_connectors::asset::outbound::RemoteAssetService;
 use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options};
 use gridshell_connectors::http::Router;
 use gridshell_interfaces::asset::AssetService;
 use gridshell_services::asset::{SqlAssetService, load_default_assets};
 
-use super::database::{DatabasePlan, Databases, plan_database};
+use super::build::Resources;
+use super::database::{DatabasePlan, plan_database};
+use super::upstream::{UpstreamPlan, plan_upstreams, plan_upstreams_at};
 use super::{ConnectorKind, ConnectorPlan, Planner};
 use crate::registry::{Build, Role};
 use crate::settings::{AssetConnectorOptions, AssetServiceOptions, ConnectorOptions};
@@ -21,10 +24,27 @@ pub struct AssetConnectorPlan {
 }
 
 /// An asset service.
-pub struct AssetServicePlan {
-    database: DatabasePlan,
-    /// The control file of the default assets.
-    default_assets: Option<String>,
+pub enum AssetServicePlan {
+    /// On a database.
+    Local {
+        /// The database.
+        database: DatabasePlan,
+        /// The control file of the default assets.
+        default_assets: Option<String>,
+    },
+    /// That of other shells.
+    Remote(UpstreamPlan),
+}
+
+impl AssetServicePlan {
+    /// Whether both are of the same assets.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Local { database, .. }, Self::Local { database: other, .. }) => database == other,
+            (Self::Remote(upstreams), Self::Remote(other)) => upstreams == other,
+            (Self::Local { .. }, Self::Remote(_)) | (Self::Remote(_), Self::Local { .. }) => false,
+        }
+    }
 }
 
 /// Plans an asset connector over a section.
@@ -36,7 +56,8 @@ pub fn plan_asset_connector(planner: &mut Planner<'_>, section: &str) -> Option<
         planner.error(section, "LocalServiceModule", format!("{name} is no asset service"));
         return None;
     };
-    let service = plan(planner, section)?;
+    let read_from = planner.section_of(section, "LocalServiceModule", name)?;
+    let service = plan(planner, &read_from)?;
     let options = options?;
     Some(ConnectorKind::Asset(AssetConnectorPlan {
         service,
@@ -58,13 +79,26 @@ pub fn plan_asset_service(planner: &mut Planner<'_>, section: &str) -> Option<As
         planner.module(Role::AssetLoader, section, "DefaultAssetLoader", &loader)?;
         default_assets = Some(options.loader_file);
     }
-    Some(AssetServicePlan { database: database?, default_assets })
+    Some(AssetServicePlan::Local { database: database?, default_assets })
 }
 
-/// The asset services that exist. Connectors over the same database share one, since a cache must hear of every deletion.
+/// Plans the asset service of other shells over a section. Their addresses may also be where simulators have them (shell.md section
+/// 10.3).
+pub fn plan_remote_asset_service(planner: &mut Planner<'_>, section: &str) -> Option<AssetServicePlan> {
+    let is_set =
+        |section: &str, key: &str| planner.configuration().get(section, key).is_some_and(|entry| !entry.value.is_empty());
+    let upstreams = if !is_set(section, "AssetServerURI") && is_set("Network", "asset_server_url") {
+        plan_upstreams_at(planner, section, "Network", "asset_server_url")
+    } else {
+        plan_upstreams(planner, section, "AssetServerURI")
+    };
+    upstreams.map(AssetServicePlan::Remote)
+}
+
+/// The asset services that exist. Connectors over the same assets share one, since a cache must hear of every deletion.
 #[derive(Default)]
-pub struct AssetServices {
-    by_database: Vec<(DatabasePlan, SharedAssets)>,
+pub struct AssetServices<'a> {
+    by_plan: Vec<(&'a AssetServicePlan, SharedAssets)>,
 }
 
 /// An asset service and the cache that all its users share.
@@ -76,36 +110,41 @@ pub struct SharedAssets {
     pub cache: Arc<AssetCache>,
 }
 
-impl AssetServices {
+impl<'a> AssetServices<'a> {
     /// Builds the connector and registers its paths.
     pub async fn connect(
         &mut self,
-        plan: &AssetConnectorPlan,
+        plan: &'a AssetConnectorPlan,
         connector: &ConnectorPlan,
-        databases: &mut Databases,
+        resources: &mut Resources,
         router: &mut Router,
     ) -> Result<()> {
-        let assets = self.get_or_build(plan, databases).await?;
+        let assets = self.get_or_build(plan, resources).await?;
         AssetConnector::new(assets.service, assets.cache, plan.options.clone()).register(router, connector.protection.clone());
         Ok(())
     }
 
-    async fn get_or_build(&mut self, plan: &AssetConnectorPlan, databases: &mut Databases) -> Result<SharedAssets> {
-        if let Some((_, assets)) = self.by_database.iter().find(|(database, _)| *database == plan.service.database) {
+    async fn get_or_build(&mut self, plan: &'a AssetConnectorPlan, resources: &mut Resources) -> Result<SharedAssets> {
+        if let Some((_, assets)) = self.by_plan.iter().find(|(known, _)| known.is_same(&plan.service)) {
             return Ok(assets.clone());
         }
-        let database = databases.open(&plan.service.database).await?;
-        let service = SqlAssetService::open(database).await?;
-        if let Some(file) = &plan.service.default_assets {
-            load_default_assets(&service, file.as_ref()).await.context("could not load the default assets")?;
-        }
-        let assets = SharedAssets { service: Arc::new(service), cache: AssetCache::new(plan.cache_bytes) };
-        self.by_database.push((plan.service.database.clone(), assets.clone()));
+        let service: Arc<dyn AssetService> = match &plan.service {
+            AssetServicePlan::Local { database, default_assets } => {
+                let service = SqlAssetService::open(resources.databases.open(database).await?).await?;
+                if let Some(file) = default_assets {
+                    load_default_assets(&service, file.as_ref()).await.context("could not load the default assets")?;
+                }
+                Arc::new(service)
+            }
+            AssetServicePlan::Remote(upstreams) => Arc::new(RemoteAssetService::new(resources.upstreams.join(upstreams)?)),
+        };
+        let assets = SharedAssets { service, cache: AssetCache::new(plan.cache_bytes) };
+        self.by_plan.push((&plan.service, assets.clone()));
         Ok(assets)
     }
 
     /// All of them, for the console.
     pub fn into_all(self) -> Vec<SharedAssets> {
-        self.by_database.into_iter().map(|(_, assets)| assets).collect()
+        self.by_plan.into_iter().map(|(_, assets)| assets).collect()
     }
 }

@@ -25,7 +25,8 @@ pub fn plan_baked_texture_connector(planner: &mut Planner<'_>, section: &str) ->
         planner.error(section, "LocalServiceModule", format!("{name} is no baked texture service"));
         return None;
     };
-    plan(planner, section).map(ConnectorKind::BakedTexture)
+    let read_from = planner.section_of(section, "LocalServiceModule", name)?;
+    plan(planner, &read_from).map(ConnectorKind::BakedTexture)
 }
 
 /// Plans the baked texture service on files over a section.

@@ -1,21 +1,40 @@
-//! The inventory connector and the inventory service on a database.
+//! The inventory connector, and the inventory services: on a database, and of other shells.
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use gridshell_connectors::http::Router;
 use gridshell_connectors::inventory::InventoryConnector;
+use gridshell_connectors::inventory::outbound::RemoteInventoryService;
+use gridshell_interfaces::inventory::InventoryService;
 use gridshell_services::inventory::{InventoryOptions, SqlInventoryService};
 
+use super::build::Resources;
 use super::database::{DatabasePlan, Databases, plan_database};
+use super::upstream::{UpstreamPlan, plan_upstreams};
 use super::{ConnectorKind, ConnectorPlan, Plan, Planner};
 use crate::registry::{Build, Role};
 use crate::settings::{ConnectorOptions, InventoryServiceOptions};
 
 /// An inventory service.
-pub struct InventoryServicePlan {
-    database: DatabasePlan,
-    options: InventoryOptions,
+pub enum InventoryServicePlan {
+    /// On a database.
+    Local {
+        /// The database.
+        database: DatabasePlan,
+        /// What the operator has chosen.
+        options: InventoryOptions,
+    },
+    /// That of other shells.
+    Remote(UpstreamPlan),
+}
+
+/// An inventory service as the console needs it: checks look into the database, which only a local one has.
+pub enum BuiltInventory {
+    /// On a database.
+    Local(Box<SqlInventoryService>),
+    /// Of other shells, with their addresses.
+    Remote(String),
 }
 
 /// Plans an inventory connector over a section.
@@ -26,7 +45,8 @@ pub fn plan_inventory_connector(planner: &mut Planner<'_>, section: &str) -> Opt
         planner.error(section, "LocalServiceModule", format!("{name} is no inventory service"));
         return None;
     };
-    plan(planner, section).map(ConnectorKind::Inventory)
+    let read_from = planner.section_of(section, "LocalServiceModule", name)?;
+    plan(planner, &read_from).map(ConnectorKind::Inventory)
 }
 
 /// Plans the inventory service on a database over a section.
@@ -34,28 +54,53 @@ pub fn plan_inventory_service(planner: &mut Planner<'_>, section: &str) -> Optio
     let database = plan_database(planner, section);
     let options = planner.read(section, InventoryServiceOptions::read)?;
     let options = InventoryOptions { allow_delete: options.allow_delete, strict_owner: options.strict_owner };
-    Some(InventoryServicePlan { database: database?, options })
+    Some(InventoryServicePlan::Local { database: database?, options })
+}
+
+/// Plans the inventory service of other shells over a section.
+pub fn plan_remote_inventory_service(planner: &mut Planner<'_>, section: &str) -> Option<InventoryServicePlan> {
+    plan_upstreams(planner, section, "InventoryServerURI").map(InventoryServicePlan::Remote)
 }
 
 /// Builds the connector and registers its path.
 pub async fn connect(
     plan: &InventoryServicePlan,
     connector: &ConnectorPlan,
-    databases: &mut Databases,
+    resources: &mut Resources,
     router: &mut Router,
-) -> Result<SqlInventoryService> {
-    let service = SqlInventoryService::open(databases.open(&plan.database).await?, plan.options).await?;
-    InventoryConnector::new(Arc::new(service.clone())).register(router, connector.protection.clone());
-    Ok(service)
+) -> Result<BuiltInventory> {
+    let (service, built): (Arc<dyn InventoryService>, _) = match plan {
+        InventoryServicePlan::Local { database, options } => {
+            let service = SqlInventoryService::open(resources.databases.open(database).await?, *options).await?;
+            (Arc::new(service.clone()), BuiltInventory::Local(Box::new(service)))
+        }
+        InventoryServicePlan::Remote(upstreams) => {
+            let service = RemoteInventoryService::new(resources.upstreams.join(upstreams)?);
+            (Arc::new(service), BuiltInventory::Remote(upstreams.place()))
+        }
+    };
+    InventoryConnector::new(service).register(router, connector.protection.clone());
+    Ok(built)
 }
 
-/// Opens the first inventory service of a plan, without listening; `None` when the plan has none.
+/// Opens the first inventory service of a plan that is on a database, without listening; `None` when the plan has none at all.
+///
+/// # Errors
+/// The database cannot be opened, or the inventories are at other shells only.
 pub async fn open_inventory(plan: &Plan) -> Result<Option<SqlInventoryService>> {
-    let inventory = plan.connectors.iter().find_map(|connector| match &connector.kind {
-        ConnectorKind::Inventory(plan) => Some(plan),
-        _ => None,
-    });
-    let Some(inventory) = inventory else { return Ok(None) };
-    let database = Databases::default().open(&inventory.database).await?;
-    Ok(Some(SqlInventoryService::open(database, inventory.options).await?))
+    let mut elsewhere = None;
+    for connector in &plan.connectors {
+        match &connector.kind {
+            ConnectorKind::Inventory(InventoryServicePlan::Local { database, options }) => {
+                let database = Databases::default().open(database).await?;
+                return Ok(Some(SqlInventoryService::open(database, *options).await?));
+            }
+            ConnectorKind::Inventory(InventoryServicePlan::Remote(upstreams)) => elsewhere = Some(upstreams.place()),
+            _ => {}
+        }
+    }
+    if let Some(place) = elsewhere {
+        bail!("the inventories are at {place}; use the configuration of the shell there, which has their database");
+    }
+    Ok(None)
 }

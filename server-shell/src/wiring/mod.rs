@@ -2,8 +2,9 @@
 //!
 //! *Planning* ([`plan`]) reads and checks every option, and the lists that options name, resolves every name, and opens nothing:
 //! `gridshell check` is this step alone.
-//! *Building* ([`build`]) opens databases and constructs services and connectors by what was planned. Databases with the
-//! same connection string are one pool, asset services on the same database one instance, name2key services of one plan, too.
+//! *Building* ([`build`]) opens databases, joins the groups of other shells, and constructs services and connectors by what was
+//! planned. Databases with the same connection string are one pool, other shells that are asked in the same way one group, asset
+//! services on the same database or group one instance, name2key services of one plan, too.
 
 mod asset;
 mod baked_texture;
@@ -14,13 +15,17 @@ mod inventory;
 mod name2key;
 mod opt_out;
 mod plan;
+mod upstream;
 
-pub use asset::{AssetServicePlan, plan_asset_connector, plan_asset_service};
+pub use asset::{AssetServicePlan, plan_asset_connector, plan_asset_service, plan_remote_asset_service};
 pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
 pub use build::{Built, build};
-pub use inventory::{InventoryServicePlan, open_inventory, plan_inventory_connector, plan_inventory_service};
+pub use inventory::{
+    BuiltInventory, InventoryServicePlan, open_inventory, plan_inventory_connector, plan_inventory_service,
+    plan_remote_inventory_service,
+};
 pub use name2key::{
     Name2KeyServicePlan, open_name2key, plan_name2key_connector, plan_name2key_gosl_connector, plan_name2key_service,
-    plan_name2key_web_connector,
+    plan_name2key_web_connector, plan_remote_name2key_service, plan_remote_name2key_web_service,
 };
 pub use plan::{ConnectorKind, ConnectorPlan, Plan, Planner, plan};

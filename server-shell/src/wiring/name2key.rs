@@ -1,10 +1,12 @@
-//! The three name2key connectors and the name2key service on a database.
+//! The three name2key connectors, and the name2key services: on a database, and of other shells.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::Result;
 use gridshell_connectors::http::Router;
+use gridshell_connectors::name2key::outbound::RemoteName2KeyService;
+use gridshell_connectors::name2key::outbound_web::RemoteName2KeyWebService;
 use gridshell_connectors::name2key::{
     GoslOptions, GridOfAddresses, Name2KeyConnector, Name2KeyGoslConnector, Name2KeyWebConnector, Network, RegistrationOptions,
     RegistrationPolicy, Spelling, WebOptions,
@@ -14,8 +16,10 @@ use gridshell_services::database::Database;
 use gridshell_services::name2key::{Name2KeyOptions, Name2KeySources, SqlName2KeyService};
 use uuid::Uuid;
 
-use super::database::{DatabasePlan, Databases, plan_database};
+use super::build::Resources;
+use super::database::{DatabasePlan, plan_database};
 use super::opt_out::read_opt_out;
+use super::upstream::{UpstreamPlan, plan_upstreams};
 use super::{ConnectorKind, ConnectorPlan, Plan, Planner};
 use crate::registry::{Build, Role};
 use crate::settings::{ConnectorOptions, GoslSpelling, Name2KeyFaceOptions, Name2KeyServiceOptions, RegistrationKind};
@@ -38,7 +42,18 @@ enum Face {
 
 /// A name2key service. Connectors with the same plan share one.
 #[derive(Clone, PartialEq)]
-pub struct Name2KeyServicePlan {
+pub enum Name2KeyServicePlan {
+    /// On a database.
+    Local(LocalName2KeyPlan),
+    /// That of other shells.
+    Remote(UpstreamPlan),
+    /// That of servers with W-Hat's addresses.
+    RemoteWeb(UpstreamPlan),
+}
+
+/// A name2key service on a database.
+#[derive(Clone, PartialEq)]
+pub struct LocalName2KeyPlan {
     database: DatabasePlan,
     default_grids: Vec<Grid>,
     opt_out: HashSet<Uuid>,
@@ -146,7 +161,18 @@ fn plan_service_of(planner: &mut Planner<'_>, section: &str) -> Option<Name2KeyS
         planner.error(section, "LocalServiceModule", format!("{name} is no name2key service"));
         return None;
     };
-    plan(planner, section)
+    let read_from = planner.section_of(section, "LocalServiceModule", name)?;
+    plan(planner, &read_from)
+}
+
+/// Plans the name2key service of other shells over a section.
+pub fn plan_remote_name2key_service(planner: &mut Planner<'_>, section: &str) -> Option<Name2KeyServicePlan> {
+    plan_upstreams(planner, section, "Name2KeyServerURI").map(Name2KeyServicePlan::Remote)
+}
+
+/// Plans the name2key service of servers with W-Hat's addresses over a section.
+pub fn plan_remote_name2key_web_service(planner: &mut Planner<'_>, section: &str) -> Option<Name2KeyServicePlan> {
+    plan_upstreams(planner, section, "Name2KeyServerURI").map(Name2KeyServicePlan::RemoteWeb)
 }
 
 /// Plans the name2key service on a database over a section.
@@ -166,7 +192,7 @@ pub fn plan_name2key_service(planner: &mut Planner<'_>, section: &str) -> Option
         first => Some(Box::new(plan_first(planner, section, first)?)),
     };
     let default_grids = options.default_grids.into_iter().map(Grid).collect();
-    Some(Name2KeyServicePlan { database: database?, default_grids, opt_out: opt_out?, first })
+    Some(Name2KeyServicePlan::Local(LocalName2KeyPlan { database: database?, default_grids, opt_out: opt_out?, first }))
 }
 
 fn plan_first(planner: &mut Planner<'_>, section: &str, first: &str) -> Option<Name2KeyServicePlan> {
@@ -191,10 +217,10 @@ impl Name2KeyServices {
         &mut self,
         plan: &Name2KeyConnectorPlan,
         connector: &ConnectorPlan,
-        databases: &mut Databases,
+        resources: &mut Resources,
         router: &mut Router,
     ) -> Result<()> {
-        let service = self.get_or_build(&plan.service, databases).await?;
+        let service = self.get_or_build(&plan.service, resources).await?;
         match &plan.face {
             Face::Private => Name2KeyConnector::new(service).register(router, connector.protection.clone()),
             Face::Web(options) => Name2KeyWebConnector::new(service, options.clone()).register(router),
@@ -203,14 +229,16 @@ impl Name2KeyServices {
         Ok(())
     }
 
-    async fn get_or_build(&mut self, plan: &Name2KeyServicePlan, databases: &mut Databases) -> Result<Arc<dyn Name2KeyService>> {
+    async fn get_or_build(&mut self, plan: &Name2KeyServicePlan, resources: &mut Resources) -> Result<Arc<dyn Name2KeyService>> {
         if let Some((_, service)) = self.by_plan.iter().find(|(known, _)| known == plan) {
             return Ok(service.clone());
         }
-        let own = open(plan, databases).await?;
-        let service: Arc<dyn Name2KeyService> = match &plan.first {
-            Some(first) => Arc::new(Name2KeySources::new(Arc::new(open(first, databases).await?), Arc::new(own))),
-            None => Arc::new(own),
+        let own = open(plan, resources).await?;
+        let service = match plan {
+            Name2KeyServicePlan::Local(LocalName2KeyPlan { first: Some(first), .. }) => {
+                Arc::new(Name2KeySources::new(open(first, resources).await?, own))
+            }
+            _ => own,
         };
         self.by_plan.push((plan.clone(), service.clone()));
         Ok(service)
@@ -222,9 +250,18 @@ impl Name2KeyServices {
     }
 }
 
-async fn open(plan: &Name2KeyServicePlan, databases: &mut Databases) -> Result<SqlName2KeyService> {
-    let options = Name2KeyOptions { default_grids: plan.default_grids.clone(), opt_out: plan.opt_out.clone() };
-    Ok(SqlName2KeyService::open(databases.open(&plan.database).await?, options).await?)
+/// The service without the one that is asked before it.
+async fn open(plan: &Name2KeyServicePlan, resources: &mut Resources) -> Result<Arc<dyn Name2KeyService>> {
+    Ok(match plan {
+        Name2KeyServicePlan::Local(plan) => {
+            let options = Name2KeyOptions { default_grids: plan.default_grids.clone(), opt_out: plan.opt_out.clone() };
+            Arc::new(SqlName2KeyService::open(resources.databases.open(&plan.database).await?, options).await?)
+        }
+        Name2KeyServicePlan::Remote(upstreams) => Arc::new(RemoteName2KeyService::new(resources.upstreams.join(upstreams)?)),
+        Name2KeyServicePlan::RemoteWeb(upstreams) => {
+            Arc::new(RemoteName2KeyWebService::new(resources.upstreams.join(upstreams)?))
+        }
+    })
 }
 
 /// Opens the service of a plan's first name2key connector, without listening, with its databases; `None` when the plan has none.
@@ -234,7 +271,7 @@ pub async fn open_name2key(plan: &Plan) -> Result<Option<(Arc<dyn Name2KeyServic
         _ => None,
     });
     let Some(plan) = plan else { return Ok(None) };
-    let mut databases = Databases::default();
-    let service = Name2KeyServices::default().get_or_build(&plan.service, &mut databases).await?;
-    Ok(Some((service, databases.into_named().into_iter().map(|(_, database)| database).collect())))
+    let mut resources = Resources::default();
+    let service = Name2KeyServices::default().get_or_build(&plan.service, &mut resources).await?;
+    Ok(Some((service, resources.databases.into_named().into_iter().map(|(_, database)| database).collect())))
 }

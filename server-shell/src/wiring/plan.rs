@@ -14,7 +14,8 @@ use super::inventory::InventoryServicePlan;
 use super::name2key::Name2KeyConnectorPlan;
 use crate::registry::{self, Build, Module, Role};
 use crate::settings::{
-    AdminOptions, AuthenticationOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions, NetworkOptions, StartupOptions,
+    AdminOptions, AuthenticationOptions, CertificateOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions,
+    NetworkOptions, StartupOptions,
 };
 
 /// What the program will do: everything read, nothing opened.
@@ -141,8 +142,9 @@ impl<'a> Planner<'a> {
             }
             Some(network)
         });
-        // Options of connectors that [Network] holds for all of them are checked even when no connector reads them.
+        // Options of connectors that [Network] and [Startup] hold for all of them are checked even when no connector reads them.
         self.read("Network", AuthenticationOptions::read);
+        self.read("Startup", CertificateOptions::read);
         network
     }
 
@@ -208,25 +210,30 @@ impl<'a> Planner<'a> {
 
     /// The keys of transport.md section 11.1.
     fn plan_protection(&mut self, section: &str) -> Option<Arc<ServiceAuthentication>> {
-        let mut reader = Reader::new(self.configuration, section).with_fallback("Network");
-        let options = AuthenticationOptions::read(&mut reader);
-        self.finish(reader);
-        let options = options?;
-        let protection = match options.auth_type.as_str() {
-            "BasicHttpAuthentication" => {
-                ServiceAuthentication::basic(options.allow_scripts, &options.user, options.password.expose())
-            }
-            "None" | "" => ServiceAuthentication::none(options.allow_scripts),
-            other => {
-                let message = format!("{other:?} is taken for None; the other one there is, is BasicHttpAuthentication");
-                self.report(Problem::warning(message).in_section(section).on_key("AuthType"));
-                ServiceAuthentication::none(options.allow_scripts)
-            }
+        let options = self.read_authentication(section)?;
+        let protection = if options.is_basic() {
+            ServiceAuthentication::basic(options.allow_scripts, &options.user, options.password.expose())
+        } else {
+            ServiceAuthentication::none(options.allow_scripts)
         };
         // A public copy of a private connector says so in its own section (transport.md section 11.1).
         let public = self.configuration.get(section, "AuthType").is_some_and(|entry| entry.value == "None");
         let protection = if public { protection.on_purpose() } else { protection };
         Some(Arc::new(protection))
+    }
+
+    /// The keys of authentication, which IN connectors ask for and OUT connectors send (transport.md sections 11.1 and 11.4).
+    pub fn read_authentication(&mut self, section: &str) -> Option<AuthenticationOptions> {
+        let mut reader = Reader::new(self.configuration, section).with_fallback("Network");
+        let options = AuthenticationOptions::read(&mut reader);
+        self.finish(reader);
+        let options = options?;
+        if !options.is_basic() && !matches!(options.auth_type.as_str(), "None" | "") {
+            let other = &options.auth_type;
+            let message = format!("{other:?} is taken for None; the other one there is, is BasicHttpAuthentication");
+            self.report(Problem::warning(message).in_section(section).on_key("AuthType"));
+        }
+        Some(options)
     }
 
     /// Reads options of a section; `None` when something is wrong with them, which is collected.
@@ -286,6 +293,18 @@ impl<'a> Planner<'a> {
                 None
             }
         }
+    }
+
+    /// The section that a module reads: its argument (shell.md section 6.4), else that of who names it.
+    pub fn section_of(&mut self, section: &str, key: &str, name: &ModuleName) -> Option<String> {
+        let message = match name.arguments.as_slice() {
+            [] => return Some(section.to_owned()),
+            [own] if self.configuration.section(own).is_some() => return Some(own.clone()),
+            [own] => format!("{name} reads the section [{own}], which is not there"),
+            _ => format!("{name} has more arguments than the one section that it reads"),
+        };
+        self.error(section, key, message);
+        None
     }
 
     fn report(&mut self, problem: Problem) {

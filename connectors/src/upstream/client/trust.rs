@@ -11,7 +11,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 /// Which certificates of upstreams are believed: those that lead to a root that the system believes, and what is said here.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Trust {
     /// Roots to believe besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,

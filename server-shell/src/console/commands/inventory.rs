@@ -6,14 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gridshell_interfaces::ids::parse_uuid;
 use gridshell_interfaces::library::LibraryService;
-use gridshell_services::inventory::SqlInventoryService;
 
 use crate::console::command::{Command, CommandHandler, CommandResult, Commands};
 use crate::console::output::{Output, Question};
 use crate::inventory_command::lines;
+use crate::wiring::BuiltInventory;
 
 /// Registers the command for one inventory service.
-pub fn register_inventory_commands(commands: &Commands, service: SqlInventoryService) {
+pub fn register_inventory_commands(commands: &Commands, service: BuiltInventory) {
     let command =
         Command::new("Inventory", "inventory check", "inventory check <USER>", "Look for what is wrong with an inventory");
     let command = command.with_long_help(
@@ -35,7 +35,7 @@ pub fn register_library_commands(commands: &Commands, library: Arc<dyn LibrarySe
 }
 
 struct Check {
-    service: SqlInventoryService,
+    service: BuiltInventory,
 }
 
 #[async_trait]
@@ -49,7 +49,14 @@ impl CommandHandler for Check {
             output.error(&format!("ERROR: {user} is not a valid ID format"));
             return Ok(());
         };
-        let report = self.service.check(user).await?;
+        let service = match &self.service {
+            BuiltInventory::Local(service) => service,
+            BuiltInventory::Remote(place) => {
+                output.error(&format!("The inventories are at {place}, and can be checked at the console there only"));
+                return Ok(());
+            }
+        };
+        let report = service.check(user).await?;
         if report.findings.is_empty() {
             output.line(&format!("{user}: {} folders, {} items, all is well", report.folders, report.items));
             return Ok(());
@@ -57,7 +64,7 @@ impl CommandHandler for Check {
         lines(&report).iter().for_each(|line| output.line(line));
         let question = Question { text: "Repair it", default: Some("no"), options: &["yes", "no"], ..Question::default() };
         if output.ask(&question).await? == "yes" {
-            let repaired = self.service.repair(&report).await?;
+            let repaired = service.repair(&report).await?;
             output.line(if repaired { "Repaired" } else { "Not repaired: the inventory has changed meanwhile" });
         }
         Ok(())

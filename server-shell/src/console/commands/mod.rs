@@ -11,6 +11,7 @@ mod name2key;
 mod script;
 mod statistics;
 mod threads;
+mod upstreams;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use baked_textures::register_baked_texture_commands;
 pub use inventory::{register_inventory_commands, register_library_commands};
 pub use name2key::register_name2key_commands;
 pub use statistics::STATISTICS_TARGET;
+pub use upstreams::register_upstream_commands;
 
 use super::command::{Command, Commands};
 use super::shell::Shell;
