@@ -28,10 +28,6 @@ use gridshell_config::{CommandLine, Configuration, MainSource, Problem, Sources}
 
 use crate::inventory_command::InventoryCommand;
 
-/// Answers are made in one thread and sent in another, and long ones come and go: this allocator is made for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const USAGE: &str = "\
 gridshell: a grid server shell that takes the place of OpenSimulator's ROBUST
 
