@@ -387,6 +387,9 @@ options! {
         "DefaultGrids" => pub default_grids: Vec<String>;
         /// File of keys, a UUID a line, that are answered as unknown; `#` and `;` begin comments. Empty for none.
         "OptOutFile" => pub opt_out_file: String = "";
+        /// Seconds for which what was found is answered again without asking the database. Changes that come through this shell are
+        /// seen at once; those of others, such as an import, after this time. 0 asks each time.
+        "RememberSeconds" => pub remember_seconds: u64 = 30;
         /// Section of another name2key service that is asked first, and wins over what is stored here. Empty for none.
         "AskFirst" => pub ask_first: String = "";
     }

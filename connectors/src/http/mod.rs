@@ -8,6 +8,7 @@ pub mod path;
 mod router;
 
 pub use authentication::ServiceAuthentication;
+pub(crate) use authentication::equal_in_constant_time;
 pub use body::Body;
 pub use message::{HTML, Request, Response, TEXT, XML};
 pub use router::{Handler, Router};

@@ -11,7 +11,7 @@ use super::Network;
 use super::face;
 use super::rate_limit::RateLimit;
 use super::refusal::Refusal;
-use crate::http::{HeaderName, Request};
+use crate::http::{HeaderName, Request, equal_in_constant_time};
 
 /// The header that may carry the secret instead of the parameter `secret`; it stays out of the logs of proxies.
 const SECRET: HeaderName = HeaderName::from_static("x-name2key-secret");
@@ -114,10 +114,6 @@ impl RegistrationPolicy {
             Self::Off => false,
         }
     }
-}
-
-fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
 fn refused(registration: &Registration, request: &Request, reason: &str) -> Refusal {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use gridshell_connectors::http::Router;
@@ -57,6 +58,7 @@ pub struct LocalName2KeyPlan {
     database: DatabasePlan,
     default_grids: Vec<Grid>,
     opt_out: HashSet<Uuid>,
+    remember: Duration,
     /// The service that is asked before this one.
     first: Option<Box<Name2KeyServicePlan>>,
 }
@@ -192,7 +194,8 @@ pub fn plan_name2key_service(planner: &mut Planner<'_>, section: &str) -> Option
         first => Some(Box::new(plan_first(planner, section, first)?)),
     };
     let default_grids = options.default_grids.into_iter().map(Grid).collect();
-    Some(Name2KeyServicePlan::Local(LocalName2KeyPlan { database: database?, default_grids, opt_out: opt_out?, first }))
+    let remember = Duration::from_secs(options.remember_seconds);
+    Some(Name2KeyServicePlan::Local(LocalName2KeyPlan { database: database?, default_grids, opt_out: opt_out?, remember, first }))
 }
 
 fn plan_first(planner: &mut Planner<'_>, section: &str, first: &str) -> Option<Name2KeyServicePlan> {
@@ -254,7 +257,11 @@ impl Name2KeyServices {
 async fn open(plan: &Name2KeyServicePlan, resources: &mut Resources) -> Result<Arc<dyn Name2KeyService>> {
     Ok(match plan {
         Name2KeyServicePlan::Local(plan) => {
-            let options = Name2KeyOptions { default_grids: plan.default_grids.clone(), opt_out: plan.opt_out.clone() };
+            let options = Name2KeyOptions {
+                default_grids: plan.default_grids.clone(),
+                opt_out: plan.opt_out.clone(),
+                remember: plan.remember,
+            };
             Arc::new(SqlName2KeyService::open(resources.databases.open(&plan.database).await?, options).await?)
         }
         Name2KeyServicePlan::Remote(upstreams) => Arc::new(RemoteName2KeyService::new(resources.upstreams.join(upstreams)?)),

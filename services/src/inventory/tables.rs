@@ -193,7 +193,7 @@ pub(super) fn read_id(text: Option<&str>) -> Uuid {
 fn split_creator(mut creator: String) -> (String, String) {
     let Some((id, data)) = creator.split_once(';') else { return (creator, String::new()) };
     let mut parts = data.splitn(3, ';');
-    let data = format!("{};{}", parts.next().unwrap_or_default(), parts.next().unwrap_or(UNKNOWN_CREATOR));
+    let data = [parts.next().unwrap_or_default(), ";", parts.next().unwrap_or(UNKNOWN_CREATOR)].concat();
     creator.truncate(id.len());
     (creator, data)
 }

@@ -7,6 +7,7 @@ pub mod import;
 mod key_runs;
 mod mysql;
 mod postgres;
+mod recent;
 mod sources;
 mod sqlite;
 mod sqlite_import;
@@ -15,7 +16,7 @@ mod table;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use gridshell_interfaces::name2key::{
@@ -29,6 +30,7 @@ pub use sources::Name2KeySources;
 
 use crate::database::migrations::{self, Store};
 use crate::database::{self, Database};
+use recent::Recent;
 use table::{Fresh, MAX_ENTRIES_OF_ONE, NameTable, Page, Registered, Row, best_first};
 
 /// The tables and versions of the name2key store.
@@ -42,6 +44,9 @@ pub struct Name2KeyOptions {
     pub default_grids: Vec<Grid>,
     /// Keys of people who do not want to be found: all look-ups answer as if they were unknown, and they cannot be registered.
     pub opt_out: HashSet<Uuid>,
+    /// How long what was found may be answered again without asking the database, when another process may have changed it meanwhile.
+    /// Zero, the default: not at all.
+    pub remember: Duration,
 }
 
 /// The local name2key service, in an SQL database.
@@ -65,6 +70,7 @@ impl SqlName2KeyService {
             Database::MySql(database) => Arc::new(mysql::Names::new(database)),
             Database::Postgres(database) => Arc::new(postgres::Names::new(database)),
         };
+        let table = if options.remember.is_zero() { table } else { Arc::new(Recent::new(table, options.remember)) };
         let default_grids = options.default_grids.iter().map(Grid::id).collect();
         Ok(Self { table, default_grids, opt_out: Arc::new(options.opt_out) })
     }
