@@ -20,7 +20,7 @@ use super::table::{Fresh, NameTable, Page, Registered, Row};
 use crate::database::Result;
 
 /// Memory for what is remembered, in bytes, roughly: half for names, half for keys.
-const MEMORY: u64 = 32 * 1024 * 1024;
+const MEMORY: u64 = 64 * 1024 * 1024;
 
 /// A table with a memory.
 pub(super) struct Recent {
