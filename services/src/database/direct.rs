@@ -89,6 +89,7 @@ impl DirectConnections {
         let turn = tokio::time::timeout(self.patience, Arc::clone(&self.turns).acquire_owned());
         let turn = turn.await.map_err(|_| DatabaseError::Timeout(self.patience))?.map_err(|_| DatabaseError::Closed)?;
         let idle = self.lock().patient.pop();
+        let is_new = idle.is_none();
         let mut connection = match idle {
             Some(connection) => connection,
             None => self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY, self.patience)?,
@@ -97,7 +98,9 @@ impl DirectConnections {
         let reading = tokio::task::spawn_blocking(move || {
             // Until the read is really over.
             let _turn = turn;
-            set_up_to_read(&connection)?;
+            if is_new {
+                set_up_to_read(&connection)?;
+            }
             read(&mut connection).map(|found| (found, connection)).map_err(Into::into)
         });
         let result = tokio::time::timeout(self.statement_timeout, reading).await;
