@@ -10,7 +10,7 @@ load() {
         script=(-s "$1")
         shift
     fi
-    run wrk -t2 "-c$connections" "-d${length}s" --timeout 10s "${script[@]}" "$url" -- "$@" >"$work/wrk.out" ||
+    run wrk "-t$((connections > 1 ? 2 : 1))" "-c$connections" "-d${length}s" --timeout 10s "${script[@]}" "$url" -- "$@" >"$work/wrk.out" ||
         fail "wrk failed: $(cat "$work/wrk.out")"
     rate=$(awk '$1 == "Requests/sec:" { print $2 }' "$work/wrk.out")
     if grep -E 'Non-2xx|Socket errors' "$work/wrk.out" >&2; then

@@ -3,15 +3,17 @@
 # $binary and $parts.
 
 # start_gridshell NAME [KEY=VALUE]...: starts it on SQLite, in the folder NAME of the work folder, which keeps the database from one
-# start to the next. Keys: CacheMegabytes, MaxRequestsPerConnection; without them it runs as it comes. Sets $gridshell (its URL),
-# $admin (that of the admin listener) and $gridshell_pid.
+# start to the next. Keys: CacheMegabytes, MaxRequestsPerConnection; without them it runs as it comes. With Upstream=URL it opens no
+# database and asks the shell there, and DiskCache=FOLDER is where it then keeps assets. Sets $gridshell (its URL), $admin (that of the
+# admin listener) and $gridshell_pid.
 start_gridshell() {
-    local folder=$work/$1 setting network='' assets='' port_admin attempt
+    local folder=$work/$1 setting network='' assets='' upstream='' port_admin attempt
     shift
     for setting in "$@"; do
         case $setting in
         MaxRequestsPerConnection=*) network+="${setting/=/ = }"$'\n' ;;
-        CacheMegabytes=*) assets+="${setting/=/ = }"$'\n' ;;
+        CacheMegabytes=* | DiskCache=*) assets+="${setting/=/ = }"$'\n' ;;
+        Upstream=*) upstream=${setting#*=} ;;
         *) fail "start_gridshell: unknown setting $setting" ;;
         esac
     done
@@ -27,6 +29,22 @@ start_gridshell() {
 [Network]
 port = $port
 $network
+[Admin]
+Port = $port_admin
+$(if [[ -n $upstream ]]; then front_sections; else store_sections; fi)
+INI
+        start "$folder/log" env -C "$folder" "$binary" "-inifile=$folder/gridshell.ini" -console=none
+        gridshell_pid=$pid
+        wait_until "gridshell on port $port" 60 "$pid" "$folder/log" listens "$port" && return
+        say "attempt $attempt to start gridshell failed"
+        stop "$pid"
+    done
+    fail "could not start gridshell"
+}
+
+# The sections of a shell with a database, in $folder. $assets are its settings for assets.
+store_sections() {
+    cat <<INI
 [ServiceList]
 AssetServiceConnector = "$port/OpenSim.Server.Handlers.dll:AssetServiceConnector"
 InventoryInConnector = "$port/OpenSim.Server.Handlers.dll:XInventoryInConnector"
@@ -38,20 +56,24 @@ LocalServiceModule = "OpenSim.Services.AssetService.dll:AssetService"
 $assets
 [InventoryService]
 LocalServiceModule = "OpenSim.Services.InventoryService.dll:XInventoryService"
-[Admin]
-Port = $port_admin
 INI
-        start "$folder/log" env -C "$folder" "$binary" "-inifile=$folder/gridshell.ini" -console=none
-        gridshell_pid=$pid
-        wait_until "gridshell on port $port" 60 "$pid" "$folder/log" listens "$port" && return
-        say "attempt $attempt to start gridshell failed"
-        stop "$pid"
-    done
-    fail "could not start gridshell"
 }
 
-# start_nginx FOLDER [LOCATION]: answers by LOCATION, in nginx's words; without it, serves the files of FOLDER/www, as text/xml under /assets/ and as application/octet-stream under /data/; what is
-# not there is answered with the file `any`. Two listeners: $nginx closes a connection after 20 requests, as gridshell does unless told
+# The sections of a shell that asks the one at $upstream.
+front_sections() {
+    cat <<INI
+[ServiceList]
+AssetServiceConnector = "$port/OpenSim.Server.Handlers.dll:AssetServiceConnector"
+[AssetService]
+LocalServiceModule = "OpenSim.Services.Connectors.dll:AssetServicesConnector"
+AssetServerURI = "$upstream"
+$assets
+INI
+}
+
+# start_nginx FOLDER [LOCATION [UPSTREAMS]]: answers by LOCATION, in nginx's words; without it, serves the files of FOLDER/www, as text/xml under
+# /assets/ and as application/octet-stream under /data/; what is not there is answered with the file `any`. UPSTREAMS is what LOCATION
+# needs beside the servers. Two listeners: $nginx closes a connection after 20 requests, as gridshell does unless told
 # otherwise, $nginx_unlimited does not.
 start_nginx() {
     local folder=$1 limited unlimited user=''
@@ -81,6 +103,7 @@ http {
     uwsgi_temp_path $folder/temp;
     scgi_temp_path $folder/temp;
     root $folder/www;
+    ${3-}
     server {
         listen 127.0.0.1:$limited backlog=4096;
         keepalive_requests 20;

@@ -30,6 +30,7 @@ pub struct Shell {
     pub port: u16,
     pub admin_port: u16,
     ini: String,
+    prefix: Vec<String>,
     switches: Vec<String>,
 }
 
@@ -80,20 +81,31 @@ impl Shell {
         shell
     }
 
+    /// Starts a shell through another program, which becomes it: the command line begins with `prefix`. Waits until it is ready.
+    pub fn start_through(prefix: &[String], ini: &str) -> Self {
+        let mut shell = Self::launch(TempDir::new().unwrap(), ini, prefix, &["-console=none"], Stdio::null());
+        shell.wait_until_ready();
+        shell
+    }
+
     /// Starts a shell with these switches and this input, and does not wait until it is ready.
     pub fn launch_in(folder: TempDir, ini: &str, switches: &[&str], input: Stdio) -> Self {
+        Self::launch(folder, ini, &[], switches, input)
+    }
+
+    fn launch(folder: TempDir, ini: &str, prefix: &[String], switches: &[&str], input: Stdio) -> Self {
         let (port, admin_port) = (free_port(), free_port());
         let ini = ini.replace("${port}", &port.to_string()).replace("${admin}", &admin_port.to_string());
         fs::write(folder.path().join("Robust.ini"), &ini).unwrap();
         let switches: Vec<_> = switches.iter().map(|switch| (*switch).to_owned()).collect();
-        let child = spawn(folder.path(), &switches, input);
-        Self { child, folder, port, admin_port, ini, switches }
+        let child = spawn(folder.path(), prefix, &switches, input);
+        Self { child, folder, port, admin_port, ini, prefix: prefix.to_vec(), switches }
     }
 
     /// Starts the same shell again, after it has ended.
     pub fn restart(&mut self) {
         self.child.wait().unwrap();
-        self.child = spawn(self.folder.path(), &self.switches, Stdio::null());
+        self.child = spawn(self.folder.path(), &self.prefix, &self.switches, Stdio::null());
         self.wait_until_ready();
     }
 
@@ -179,9 +191,12 @@ impl Drop for Shell {
     }
 }
 
-fn spawn(folder: &Path, switches: &[String], input: Stdio) -> Child {
+fn spawn(folder: &Path, prefix: &[String], switches: &[String], input: Stdio) -> Child {
     let output = fs::File::options().create(true).append(true).open(folder.join("output.txt")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_gridshell"))
+    let program = env!("CARGO_BIN_EXE_gridshell").to_owned();
+    let command: Vec<&String> = prefix.iter().chain([&program]).collect();
+    Command::new(command[0])
+        .args(&command[1..])
         .arg("-inifile=Robust.ini")
         .args(switches)
         .current_dir(folder)

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gridshell_services::database::Backend;
 use nix::sys::signal::Signal;
 
-use crate::common::{PATIENCE, Shell, asset_document, connect, on_database, post_form, request, try_get};
+use crate::common::{PATIENCE, Shell, asset_document, connect, post_form, request, try_get};
 use crate::databases::proxy::Proxy;
 use crate::databases::{TestDatabase, execute};
-use crate::{EDGE, QUICK, edge_of, readiness, storage, storage_on, wait_until, without_cache_keys};
+use crate::{EDGE, QUICK, STORAGE, edge_of, readiness, storage, storage_on, wait_until, without_cache_keys};
 
 const KEPT: &str = "a55e7000-0000-4000-8000-0000000000e1";
 const LATE: &str = "a55e7000-0000-4000-8000-0000000000e2";
@@ -33,12 +34,29 @@ fn requests() -> Vec<(&'static str, String, String)> {
 
 /// Every request gets this status, and soon.
 fn all_are(edge: &Shell, status: u16, how: &str) {
-    for (method, path, body) in requests() {
-        let asked = Instant::now();
-        let answer = request(&mut connect(edge.port).unwrap(), method, &path, "", body.as_bytes()).unwrap();
-        assert_eq!(answer.status, status, "{how}: {method} {path}; the output:\n{}", edge.output());
-        assert!(asked.elapsed() < QUICKLY, "{how}: {method} {path} took {:?}", asked.elapsed());
-    }
+    thread::scope(|scope| {
+        for (method, path, body) in requests() {
+            scope.spawn(move || {
+                let asked = Instant::now();
+                let answer = request(&mut connect(edge.port).unwrap(), method, &path, "", body.as_bytes()).unwrap();
+                assert_eq!(answer.status, status, "{how}: {method} {path}; the output:\n{}", edge.output());
+                assert!(asked.elapsed() < QUICKLY, "{how}: {method} {path} took {:?}", asked.elapsed());
+            });
+        }
+    });
+}
+
+/// Inventories have no status for it (inventory.md section 2): a look-up fails, and finds neither nothing nor an inventory without folders.
+fn inventories_fail(edge: &Shell, how: &str) {
+    thread::scope(|scope| {
+        for method in ["GETINVENTORYSKELETON", "GETROOTFOLDER", "CREATEUSERINVENTORY"] {
+            scope.spawn(move || {
+                let form = format!("METHOD={method}&PRINCIPAL=a55e7000-0000-4000-8000-0000000000e3");
+                let answer = post_form(edge, "/xinventory", &form);
+                assert!(answer.text().contains("<RESULT>False</RESULT>"), "{how}: {method}: {} {}", answer.status, answer.text());
+            });
+        }
+    });
 }
 
 fn is_found(shell: &Shell) -> bool {
@@ -59,9 +77,7 @@ fn a_killed_shell_is_503_quickly_and_comes_back_without_a_restart() {
     storage.signal(Signal::SIGKILL);
     storage.wait();
     all_are(&edge, 503, "killed");
-    let skeleton = "METHOD=GETINVENTORYSKELETON&PRINCIPAL=a55e7000-0000-4000-8000-0000000000e3";
-    let answer = post_form(&edge, "/xinventory", skeleton);
-    assert!(answer.text().contains("<RESULT>False</RESULT>"), "a failure, not an inventory without folders: {}", answer.text());
+    inventories_fail(&edge, "killed");
     wait_until("readyz 503", &edge, || readiness(&edge) == (503, "upstreams of AssetService: none can be used\n".to_owned()));
 
     storage.restart();
@@ -158,11 +174,16 @@ async fn a_lost_table_is_never_not_found() {
     let test = TestDatabase::sqlite();
     let file = test.connection_string.strip_prefix("Data Source=").unwrap();
     let storage = Shell::start(&storage_on(file));
-    let edge = Shell::start(&edge_of(&[&storage], QUICK));
+    let middle = Shell::start(&edge_of(&[&storage], QUICK));
+    let edge = Shell::start(&edge_of(&[&middle], QUICK));
     keep(&edge);
     let database = test.open().await;
     execute(&database, "ALTER TABLE assets RENAME TO elsewhere").await;
-    all_are(&edge, 500, "a lost table");
+    execute(&database, "ALTER TABLE inventoryfolders RENAME TO nowhere").await;
+    for (shell, how) in [(&middle, "a lost table, one hop"), (&edge, "a lost table, two hops")] {
+        all_are(shell, 500, how);
+        inventories_fail(shell, how);
+    }
     execute(&database, "ALTER TABLE elsewhere RENAME TO assets").await;
     assert!(is_found(&edge), "the asset was not deleted either");
     database.close().await;
@@ -177,15 +198,19 @@ async fn an_outage_of_the_database(test: TestDatabase) {
     let mut proxy = Proxy::start(&format!("{}:{}", value("Server"), value("Port"))).await;
     let limits = "Connection Timeout=4;Default Command Timeout=4;Max Pool Size=4";
     let behind = format!("{};Host=127.0.0.1;Port={};{limits}", test.connection_string, proxy.port());
-    let ini = on_database(test.backend, &behind).replace("[AssetService]\n", "[AssetService]\nCacheMegabytes = 0\n");
-    let storage = Shell::start(&ini);
-    let edge = Shell::start(&edge_of(&[&storage], QUICK));
+    let provider = if test.backend == Backend::MySql { "mysql" } else { "postgres" };
+    let storage = Shell::start(&STORAGE.replace("${provider}", provider).replace("${database}", &behind));
+    let middle = Shell::start(&edge_of(&[&storage], QUICK));
+    let edge = Shell::start(&edge_of(&[&middle], QUICK));
     keep(&edge);
     proxy.go_down().await;
-    all_are(&edge, 503, "the database is away");
+    for (shell, how) in [(&middle, "no database behind one hop"), (&edge, "no database behind two hops")] {
+        all_are(shell, 503, how);
+        inventories_fail(shell, how);
+    }
     proxy.come_back().await;
     wait_until("the recovery", &edge, || is_found(&edge));
-    drop((edge, storage));
+    drop((edge, middle, storage));
     test.remove().await;
 }
 
