@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -32,31 +32,43 @@ pub fn install_metrics() -> Result<PrometheusHandle> {
 
 /// A running admin listener, and the upkeep of the metrics.
 pub struct Admin {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
     server: ServerHandle,
+    state: Arc<State>,
 }
 
 struct State {
     metrics: PrometheusHandle,
-    databases: Vec<(String, Database)>,
-    upstreams: Vec<Arc<UpstreamGroup>>,
+    watched: RwLock<Arc<Watched>>,
+}
+
+/// What the program needs to do its work.
+#[derive(Default)]
+pub struct Watched {
+    /// All of them have to answer. Their names appear in what is told.
+    pub databases: Vec<(String, Database)>,
+    /// Of each at least one member must be usable.
+    pub upstreams: Vec<Arc<UpstreamGroup>>,
+}
+
+impl State {
+    fn watched(&self) -> Arc<Watched> {
+        self.watched.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Admin {
-    /// Binds and serves. For the program to be ready `databases` have to answer, and of each group of `upstreams` at least one member must
-    /// be usable; their names appear in the answer.
+    /// Binds and serves. What makes the program ready, [`Admin::watch`] tells.
     ///
     /// # Errors
     /// An address is taken or not permitted.
-    pub fn start(
-        addresses: &[SocketAddr],
-        metrics: PrometheusHandle,
-        databases: Vec<(String, Database)>,
-        upstreams: Vec<Arc<UpstreamGroup>>,
-    ) -> io::Result<Self> {
-        let state = web::Data::from(Arc::new(State { metrics, databases, upstreams }));
+    pub fn start(addresses: &[SocketAddr], metrics: PrometheusHandle) -> io::Result<Self> {
+        let state = Arc::new(State { metrics, watched: RwLock::default() });
+        let data = web::Data::from(state.clone());
         let server = HttpServer::new(move || {
             App::new()
-                .app_data(state.clone())
+                .app_data(data.clone())
                 .route("/healthz", web::get().to(healthz))
                 .route("/readyz", web::get().to(readyz))
                 .route("/metrics", web::get().to(render))
@@ -64,7 +76,12 @@ impl Admin {
         let server = server.workers(1).disable_signals().shutdown_timeout(1).bind(addresses)?.run();
         let handle = server.handle();
         tokio::spawn(server);
-        Ok(Self { server: handle })
+        Ok(Self { addresses: addresses.to_vec(), server: handle, state })
+    }
+
+    /// From now on the program is ready when these are well.
+    pub fn watch(&self, watched: Watched) {
+        *self.state.watched.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(watched);
     }
 
     /// Stops listening.
@@ -89,7 +106,8 @@ async fn healthz() -> HttpResponse {
 async fn readyz(state: web::Data<State>) -> HttpResponse {
     let mut report = String::new();
     let mut ready = true;
-    for (name, database) in &state.databases {
+    let watched = state.watched();
+    for (name, database) in &watched.databases {
         match database.ping().await {
             Ok(()) => report.push_str(&format!("{name}: ok\n")),
             Err(error) => {
@@ -99,7 +117,7 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
             }
         }
     }
-    for group in state.upstreams.iter().map(|group| group.state()) {
+    for group in watched.upstreams.iter().map(|group| group.state()) {
         let name = &group.name;
         if is_usable(&group) {
             report.push_str(&format!("upstreams of {name}: ok\n"));
@@ -119,7 +137,7 @@ fn is_usable(group: &GroupState) -> bool {
 }
 
 async fn render(state: web::Data<State>) -> HttpResponse {
-    for (name, database) in &state.databases {
+    for (name, database) in &state.watched().databases {
         let pool = database.pool_state();
         for (state, connections) in [("in_use", pool.in_use), ("idle", pool.idle)] {
             metrics::gauge!("gridshell_database_connections", "database" => name.clone(), "state" => state)

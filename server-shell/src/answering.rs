@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +12,7 @@ use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue, Request, Re
 use crate::request_log::RequestLog;
 
 /// What bounds a client; the defaults are the original's (transport.md section 1).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Largest request body in bytes.
     pub body: usize,
@@ -48,7 +48,7 @@ pub struct Answerer {
     pub limits: Limits,
     router: Arc<Router>,
     trusted_proxies: Vec<IpAddr>,
-    served: AtomicU64,
+    served: Arc<AtomicU64>,
     log: Arc<RequestLog>,
 }
 
@@ -70,7 +70,12 @@ impl Answerer {
     /// Answers with the connectors of `router`. `trusted_proxies` are those whose `X-Forwarded-For` is believed (transport.md
     /// section 1.5).
     pub fn new(port: u16, router: Arc<Router>, limits: Limits, trusted_proxies: Vec<IpAddr>, log: Arc<RequestLog>) -> Self {
-        Self { port, limits, router, trusted_proxies, served: AtomicU64::new(0), log }
+        Self { port, limits, router, trusted_proxies, served: Arc::default(), log }
+    }
+
+    /// The same listener with other connectors and limits.
+    fn changed(&self, port: u16, router: Arc<Router>, limits: Limits, trusted_proxies: Vec<IpAddr>) -> Self {
+        Self { port, limits, router, trusted_proxies, served: self.served.clone(), log: self.log.clone() }
     }
 
     /// Answers a request, or says that it is refused. `peer` is for the log. Never fails, and never takes longer than the time for
@@ -113,6 +118,28 @@ impl Answerer {
     /// The registered handlers, for the console.
     pub fn handlers(&self) -> String {
         self.router.handlers()
+    }
+}
+
+/// What answers at a listener now. When the configuration changes, requests that begin afterwards have another answerer; those under
+/// way keep theirs.
+pub struct Current(RwLock<Arc<Answerer>>);
+
+impl Current {
+    /// Begins with this answerer.
+    pub fn new(answerer: Answerer) -> Self {
+        Self(RwLock::new(Arc::new(answerer)))
+    }
+
+    /// The answerer for a request that begins now.
+    pub fn answerer(&self) -> Arc<Answerer> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers with these connectors, of this port, and limits from now on.
+    pub fn change(&self, port: u16, router: Arc<Router>, limits: Limits, trusted_proxies: Vec<IpAddr>) {
+        let changed = Arc::new(self.answerer().changed(port, router, limits, trusted_proxies));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = changed;
     }
 }
 

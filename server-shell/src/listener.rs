@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Extensions, ServerHandle};
@@ -18,10 +20,10 @@ use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::StreamExt;
 use gridshell_connectors::http::{Body, HeaderMap, Method, Request, Response, Router, StatusCode, header};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::task::JoinHandle;
 
-use crate::answering::{Answerer, IncomingBody, Limits, Refusal, bad};
+use crate::answering::{Answerer, Current, IncomingBody, Limits, Refusal, bad};
 use crate::request_log::RequestLog;
 
 /// Where a listener listens and how.
@@ -47,9 +49,22 @@ pub struct Listener {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
-    answerer: Arc<Answerer>,
+    options: ListenerOptions,
+    /// The server has copies of these. They stay open here for a listener that takes this one's place, until this one stops.
+    sockets: Mutex<Vec<Listening>>,
+    service: Arc<Service>,
     handle: ServerHandle,
     stopped: Mutex<Option<JoinHandle<io::Result<()>>>>,
+}
+
+/// An address and the socket that listens there.
+type Listening = (IpAddr, std::net::TcpListener);
+
+/// What the workers of a listener have.
+struct Service {
+    current: Arc<Current>,
+    /// Connections are closed after the request under way.
+    closing: AtomicBool,
 }
 
 /// What is known of one connection.
@@ -57,21 +72,71 @@ struct Connection {
     requests_left: Cell<u32>,
 }
 
+/// How long a worker may take until it has begun to serve what was accepted for it. It begins at once; to be on the safe side.
+const ACCEPTED: Duration = Duration::from_secs(1);
+
 impl Listener {
     /// Binds the sockets and serves. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// A port that is taken or not permitted; the message names the address.
     pub fn start(options: ListenerOptions, router: Arc<Router>, log: Arc<RequestLog>) -> io::Result<Self> {
-        let ListenerOptions { addresses, port, tls, workers, limits, trusted_proxies } = options;
-        let answerer = Arc::new(Answerer::new(port, router, limits, trusted_proxies, log));
-        let limits = &answerer.limits;
-        let application = {
-            let answerer = answerer.clone();
-            move || App::new().app_data(web::Data::from(answerer.clone())).default_service(web::to(serve))
+        let answerer = Answerer::new(options.port, router, options.limits.clone(), options.trusted_proxies.clone(), log);
+        Self::serve(options, Arc::new(Current::new(answerer)), &[])
+    }
+
+    /// A listener that takes this one's place: on the same sockets where the addresses are the same, and until [`Listener::change`]
+    /// with the same connectors. Both serve until this one is stopped, so nobody is refused meanwhile.
+    ///
+    /// # Errors
+    /// As [`Listener::start`].
+    pub fn successor(&self, options: ListenerOptions) -> io::Result<Self> {
+        Self::serve(options, self.service.current.clone(), &self.sockets())
+    }
+
+    /// A listener on the sockets of this one, which is being retired.
+    ///
+    /// # Errors
+    /// As [`Listener::start`].
+    pub fn restart(&self, options: ListenerOptions, router: Arc<Router>, log: Arc<RequestLog>) -> io::Result<Self> {
+        let answerer = Answerer::new(options.port, router, options.limits.clone(), options.trusted_proxies.clone(), log);
+        Self::serve(options, Arc::new(Current::new(answerer)), &self.sockets())
+    }
+
+    /// Whether [`Listener::change`] is enough for these options. A certificate is read anew at each change, so that it can be renewed.
+    pub fn can_change_to(&self, options: &ListenerOptions) -> bool {
+        let of_the_server = |options: &ListenerOptions| {
+            let Limits { backlog, connections_per_worker, head_time, response_time, idle_time, stop_time, .. } = options.limits;
+            let limits = (backlog, connections_per_worker, head_time, response_time, idle_time, stop_time);
+            (options.addresses.clone(), options.port, options.workers, limits)
         };
-        let first_address = addresses.first().copied().unwrap_or(IpAddr::from([0, 0, 0, 0]));
-        let requests_per_connection = limits.requests_per_connection;
+        self.options.tls.is_none() && options.tls.is_none() && of_the_server(&self.options) == of_the_server(options)
+    }
+
+    /// Answers the requests that begin from now on with other connectors and limits.
+    pub fn change(&self, router: Arc<Router>, limits: Limits, trusted_proxies: Vec<IpAddr>) {
+        self.service.current.change(self.port, router, limits, trusted_proxies);
+    }
+
+    /// Who answers the requests that begin now.
+    pub fn answerer(&self) -> Arc<Answerer> {
+        self.service.current.answerer()
+    }
+
+    fn serve(options: ListenerOptions, current: Arc<Current>, open: &[Listening]) -> io::Result<Self> {
+        let ListenerOptions { addresses, port, tls, workers, limits, .. } = options.clone();
+        let listed = addresses.iter().copied();
+        // The system gives a connection to the socket of its very address before that of all addresses, and those that a socket has not
+        // given out yet end with it. So where all addresses take the place of one, both sockets are used.
+        let is_covered = |one: &IpAddr| !addresses.contains(one) && addresses.contains(&all_addresses_as(*one));
+        let covered = open.iter().map(|(address, _)| *address).filter(is_covered);
+        let sockets = listed.chain(covered).map(|address| Ok((address, listen(address, port, &limits, open)?)));
+        let sockets = sockets.collect::<io::Result<Vec<_>>>()?;
+        let service = Arc::new(Service { current: current.clone(), closing: AtomicBool::new(false) });
+        let application = {
+            let service = service.clone();
+            move || App::new().app_data(web::Data::from(service.clone())).default_service(web::to(serve))
+        };
         let mut server = HttpServer::new(application)
             .workers(workers)
             .disable_signals()
@@ -82,10 +147,11 @@ impl Listener {
             .shutdown_timeout(limits.stop_time.as_secs())
             .tcp_nodelay(true)
             .on_connect(move |_, extensions: &mut Extensions| {
-                extensions.insert(Connection { requests_left: Cell::new(requests_per_connection) });
+                let requests_left = current.answerer().limits.requests_per_connection;
+                extensions.insert(Connection { requests_left: Cell::new(requests_left) });
             });
-        for address in addresses {
-            let socket = listen(SocketAddr::new(address, port), limits)?;
+        for (_, socket) in &sockets {
+            let socket = socket.try_clone()?;
             server = match &tls {
                 Some(tls) => server.listen_rustls_0_23(socket, rustls::ServerConfig::clone(tls))?,
                 None => server.listen(socket)?,
@@ -93,21 +159,29 @@ impl Listener {
         }
         let server = server.run();
         let handle = server.handle();
-        Ok(Self { address: first_address, port, answerer, handle, stopped: Mutex::new(Some(tokio::spawn(server))) })
+        let address = addresses.first().copied().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let stopped = Mutex::new(Some(tokio::spawn(server)));
+        let sockets = Mutex::new(sockets);
+        Ok(Self { address, port, options, sockets, service, handle, stopped })
     }
 
-    /// Requests served since the start.
-    pub fn requests_served(&self) -> u64 {
-        self.answerer.requests_served()
+    /// Leaves the sockets to its successor, serves what it has accepted, and returns.
+    pub async fn retire(&self) {
+        self.service.closing.store(true, Ordering::Relaxed);
+        // The end of a server drops connections that its workers have not looked at yet.
+        self.handle.pause().await;
+        tokio::time::sleep(ACCEPTED).await;
+        self.stop().await;
     }
 
-    /// The registered handlers, for the console.
-    pub fn handlers(&self) -> String {
-        self.answerer.handlers()
+    fn sockets(&self) -> MutexGuard<'_, Vec<Listening>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Accepts no more connections, finishes the requests under way, and returns.
     pub async fn stop(&self) {
+        // The system accepts for as long as anybody has the socket.
+        self.sockets().clear();
         self.handle.stop(true).await;
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(stopped) = stopped
@@ -118,26 +192,59 @@ impl Listener {
     }
 }
 
-/// A listening socket. IPv6 sockets take IPv6 only, so that both families can be listed independently.
-fn listen(address: SocketAddr, limits: &Limits) -> io::Result<std::net::TcpListener> {
-    let open = || -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_address(true)?;
+/// What stands for all addresses of the same family.
+fn all_addresses_as(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// The listening socket for an address: the one that is open already, or a new one. IPv6 sockets take IPv6 only, so that both families
+/// can be listed independently.
+fn listen(address: IpAddr, port: u16, limits: &Limits, open: &[Listening]) -> io::Result<std::net::TcpListener> {
+    let socket_of = |share: bool| -> io::Result<Socket> {
+        let socket = match open.iter().find(|(known, _)| *known == address) {
+            Some((_, known)) => Socket::from(known.try_clone()?),
+            None => {
+                let socket = Socket::new(Domain::for_address(SocketAddr::new(address, port)), Type::STREAM, Some(Protocol::TCP))?;
+                if address.is_ipv6() {
+                    socket.set_only_v6(true)?;
+                }
+                socket.set_reuse_address(true)?;
+                socket.set_reuse_port(share)?;
+                socket.bind(&SocketAddr::new(address, port).into())?;
+                socket
+            }
+        };
         // Accepted connections inherit it: a client that takes none of its answer for so long is cut off.
         socket.set_tcp_user_timeout(Some(limits.response_time))?;
         socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
         socket.listen(i32::try_from(limits.backlog).unwrap_or(i32::MAX))?;
         Ok(socket)
     };
-    open().map(Into::into).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+    let socket = match socket_of(false) {
+        // From one address to all, or back: the old socket is in the way, unless both share the port for a moment. Other programs never
+        // can, so that a port that is taken stays an error.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !open.is_empty() => {
+            let share = |share| open.iter().try_for_each(|(_, socket)| SockRef::from(socket).set_reuse_port(share));
+            share(true)?;
+            let socket = socket_of(true);
+            share(false)?;
+            socket.and_then(|socket| socket.set_reuse_port(false).map(|()| socket))
+        }
+        outcome => outcome,
+    };
+    socket.map(Into::into).map_err(|error| {
+        let address = SocketAddr::new(address, port);
+        io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
 }
 
-async fn serve(request: HttpRequest, payload: web::Payload, answerer: web::Data<Answerer>) -> HttpResponse<OutgoingBody> {
-    let keep = requests_left(&request);
+async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<Service>) -> HttpResponse<OutgoingBody> {
+    let answerer = service.current.answerer();
+    let left = requests_left(&request);
+    let keep = if service.closing.load(Ordering::Relaxed) { Some(0) } else { left };
     let is_head = request.method() == actix_web::http::Method::HEAD;
     let incoming = read(&request, payload, &answerer).await;
     let response = answerer.answer(incoming, request.peer_addr()).await;

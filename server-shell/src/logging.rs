@@ -22,10 +22,16 @@ use crate::console::{ConsoleHandle, Level as LineLevel, LogLevel};
 use crate::settings::{LogFormat, LoggingOptions, Rotation};
 
 type Reload = reload::Handle<LevelFilter, tracing_subscriber::Registry>;
+type SetLevels = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+/// Levels that make sense, to be set.
+pub struct Levels([EnvFilter; 2]);
 
 /// The running log. Dropping it writes out what is still buffered.
 pub struct Log {
     console_level: Reload,
+    /// Set the levels of the console's lines and of the file.
+    set_levels: [SetLevels; 2],
     console: Arc<OnceLock<ConsoleHandle>>,
     _files: Vec<WorkerGuard>,
 }
@@ -53,13 +59,28 @@ impl Log {
         let log = open(file, "logfile")?.map(|writer| file_layer(options.file_format, writer));
         let statistics = open(statistics_file, "StatsLogFile")?
             .map(|writer| tracing_subscriber::fmt::layer().event_format(StatisticsFormat).with_writer(writer));
+        let Levels([line_levels, file_levels]) = Levels::read(&options.levels)?;
+        let (line_levels, line_levels_handle) = reload::Layer::new(line_levels);
+        let (file_levels, file_levels_handle) = reload::Layer::new(file_levels);
         tracing_subscriber::registry()
-            .with(lines.with_filter(console_level).with_filter(levels(&options.levels)?).with_filter(filter_fn(is_message)))
-            .with(log.with_filter(levels(&options.levels)?).with_filter(filter_fn(is_message)))
+            .with(lines.with_filter(console_level).with_filter(line_levels).with_filter(filter_fn(is_message)))
+            .with(log.with_filter(file_levels).with_filter(filter_fn(is_message)))
             .with(statistics.with_filter(filter_fn(|metadata| !is_message(metadata))))
             .try_init()
             .context("the log is running already")?;
-        Ok(Self { console_level: console_level_handle, console, _files: guards })
+        let set_levels: [SetLevels; 2] = [
+            Box::new(move |levels| line_levels_handle.reload(levels)),
+            Box::new(move |levels| file_levels_handle.reload(levels)),
+        ];
+        Ok(Self { console_level: console_level_handle, set_levels, console, _files: guards })
+    }
+
+    /// Sets what is logged from now on.
+    ///
+    /// # Errors
+    /// The log has ended.
+    pub fn set_levels(&self, Levels(levels): Levels) -> Result<()> {
+        self.set_levels.iter().zip(levels).try_for_each(|(set, levels)| set(levels)).context("the log has ended")
     }
 
     /// From now on log lines appear above the console's prompt.
@@ -95,10 +116,19 @@ fn filter_of(level: LogLevel) -> LevelFilter {
     }
 }
 
-fn levels(text: &str) -> Result<EnvFilter> {
-    EnvFilter::builder()
-        .parse(text)
-        .with_context(|| format!("[Logging] Levels: {text:?} is no list of levels like info,gridshell_services=debug"))
+impl Levels {
+    /// Reads the value of `[Logging] Levels`.
+    ///
+    /// # Errors
+    /// It makes no sense.
+    pub fn read(text: &str) -> Result<Self> {
+        let filter = || {
+            EnvFilter::builder()
+                .parse(text)
+                .with_context(|| format!("[Logging] Levels: {text:?} is no list of levels like info,gridshell_services=debug"))
+        };
+        Ok(Self([filter()?, filter()?]))
+    }
 }
 
 /// Whether it is for the log; recorded statistics are for their own file only (shell.md section 7.1).

@@ -8,11 +8,14 @@ mod console;
 mod fastcgi;
 mod inventory_command;
 mod listener;
+mod listening;
 mod logging;
 mod name2key_command;
 mod process;
 mod program;
 mod registry;
+mod reload;
+
 mod request_log;
 mod settings;
 mod shell_view;
@@ -22,6 +25,7 @@ mod wiring;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gridshell_config::{CommandLine, Configuration, MainSource, Problem, Sources};
@@ -79,8 +83,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<String>) -> ExitCode {
-    match load(arguments) {
-        Ok(configuration) => run_shell(configuration),
+    let source: program::Source = Arc::new(move || load(arguments.clone()));
+    match source() {
+        Ok(configuration) => run_shell(configuration, source),
         Err(problems) => {
             report(&problems);
             ExitCode::FAILURE
@@ -88,9 +93,9 @@ fn run(arguments: Vec<String>) -> ExitCode {
     }
 }
 
-/// Runs the shell until it is told to stop.
-fn run_shell(configuration: Configuration) -> ExitCode {
-    match program::run(configuration) {
+/// Runs the shell until it is told to stop. `source` reads the configuration again.
+fn run_shell(configuration: Configuration, source: program::Source) -> ExitCode {
+    match program::run(configuration, source) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("gridshell: {error:#}\n"));

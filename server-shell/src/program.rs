@@ -1,8 +1,6 @@
 //! The running shell: start in the original's order (shell.md section 1), serve, stop in good order (section 12).
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,39 +8,39 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use gridshell_config::{Configuration, Problem};
 use gridshell_connectors::http::Router;
-use gridshell_connectors::upstream::UpstreamGroup;
 use gridshell_services::database::Database;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 
-use crate::admin::{self, Admin};
-use crate::answering::Limits;
+use crate::admin::{self, Admin, Watched};
 use crate::console::commands::{
     AssetCommandOptions, register_asset_commands, register_baked_texture_commands, register_inventory_commands,
     register_library_commands, register_name2key_commands, register_shell_commands, register_upstream_commands,
 };
-use crate::console::{Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
-use crate::fastcgi::{Address, DescriptorZero, FastCgiListener, FastCgiOptions, NoSocket};
-use crate::listener::{Listener, ListenerOptions};
+use crate::console::{Commands, Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
+use crate::fastcgi::{Address, DescriptorZero};
+use crate::listening::{Listeners, Opened};
 use crate::logging::Log;
 use crate::process::PidFile;
 use crate::request_log::RequestLog;
-use crate::settings::NetworkOptions;
-use crate::shell_view::{Listeners, RestConsoleConnector, ShellView};
-use crate::tls;
-use crate::wiring::{self, Built, ConnectorKind, Plan};
+use crate::shell_view::{ReloadAnswer, RestConsoleConnector, ShellView};
+use crate::wiring::{self, Built, ConnectorKind, Modules, Plan};
 
 /// The page of 404 answers when there is no file http_404.html (transport.md section 2.2).
 const NOT_FOUND_PAGE: &str = "<HTML><HEAD><TITLE>404 Page not found</TITLE><BODY><BR /><H1>Ooops!</H1><P>The page you requested has \
                               been obsconded with by knomes. Find hippos quick!</P></BODY></HTML>";
 
-/// Runs the shell until it is told to stop.
+/// Reads the configuration, again at each call.
+pub type Source = Arc<dyn Fn() -> Result<Configuration, Vec<Problem>> + Send + Sync>;
+
+/// Runs the shell until it is told to stop. `configuration` is what `source` has given.
 ///
 /// # Errors
 /// The program cannot start at all: `[Network]` or `[Startup]` are unusable, or a port is taken. A connector that cannot be loaded
 /// is no such reason.
-pub fn run(configuration: Configuration) -> Result<()> {
+pub fn run(configuration: Configuration, source: Source) -> Result<()> {
     let (plan, problems) = wiring::plan(&configuration);
     let Some(plan) = plan else {
         crate::report(&problems);
@@ -50,14 +48,14 @@ pub fn run(configuration: Configuration) -> Result<()> {
     };
     // Services keep their connections and timers on this runtime; each listener's workers have their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("services").enable_all().build()?;
-    let outcome = runtime.block_on(start(configuration, plan, problems));
+    let outcome = runtime.block_on(start(configuration, source, plan, problems));
     // A console thread that waits for a key must not keep the program.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
 /// Starts the log and the console, and runs everything else with them: what goes wrong from then on is in the log too.
-async fn start(configuration: Configuration, plan: Plan, problems: Vec<Problem>) -> Result<()> {
+async fn start(configuration: Configuration, source: Source, plan: Plan, problems: Vec<Problem>) -> Result<()> {
     let metrics = admin::install_metrics()?;
     let log = Arc::new(Log::start(&plan.logging, &plan.startup.log_file, &plan.startup.stats_log_file)?);
     // Before the console, which must not read from a listening socket.
@@ -66,7 +64,10 @@ async fn start(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     let console = Console::open(console_options(&plan, &configuration)?).context("cannot open the console")?;
     let handle = console.handle();
     log.show_on(handle.clone());
-    let outcome = serve(configuration, plan, problems, metrics, log.clone(), console, given).await;
+    let outcome = match given {
+        Ok(given) => serve(configuration, source, plan, problems, metrics, log.clone(), console, given).await,
+        Err(error) => Err(error.into()),
+    };
     if let Err(error) = &outcome {
         tracing::error!("[SERVER]: {error:#}");
     }
@@ -74,78 +75,226 @@ async fn start(configuration: Configuration, plan: Plan, problems: Vec<Problem>)
     outcome
 }
 
+#[expect(clippy::too_many_arguments, reason = "what was made before the log began, each thing once")]
 async fn serve(
     configuration: Configuration,
+    source: Source,
     plan: Plan,
     problems: Vec<Problem>,
     metrics: PrometheusHandle,
     log: Arc<Log>,
     console: Console,
-    given: Result<Option<DescriptorZero>, NoSocket>,
+    given: Option<DescriptorZero>,
 ) -> Result<()> {
     let started = Instant::now();
-    let given = given?;
     tracing::info!("[SERVER BASE]: Starting in {}", std::env::current_dir().unwrap_or_default().display());
     tracing::info!("[SERVER BASE]: gridshell version: {}", env!("CARGO_PKG_VERSION"));
-    for problem in &problems {
+    log_problems(&problems);
+    let pid_file = plan.startup.pid_file.as_deref().filter(|path| !path.is_empty()).and_then(PidFile::write);
+    let stop = Arc::new(Notify::new());
+    let mut stop_request = StopRequest::listen(stop.clone())?;
+    let (ask_for_reload, mut reload_asked) = mpsc::channel(1);
+    let mut reload_request = ReloadRequest::listen()?;
+    let request_log = Arc::new(RequestLog::default());
+    let server_stats = plan.monitoring.server_stats;
+    let view =
+        Arc::new(ShellView::new(configuration, log.clone(), request_log.clone(), server_stats, stop.clone(), ask_for_reload));
+    register_shell_commands(console.commands(), &(view.clone() as Arc<dyn Shell>));
+    let console = Arc::new(console);
+
+    let page = fs::read("http_404.html").unwrap_or_else(|_| NOT_FOUND_PAGE.into());
+    let mut running = Running {
+        source,
+        page: page.into(),
+        metrics: metrics.clone(),
+        log,
+        request_log,
+        view: view.clone(),
+        console: console.clone(),
+        modules: Modules::default(),
+        databases: Vec::new(),
+        listeners: Listeners::default(),
+        admin: None,
+        retiring: JoinSet::new(),
+    };
+    tokio::select! {
+        begun = running.begin(&plan, given) => begun?,
+        // A database that does not answer yet is waited for, which must not make the program deaf.
+        () = stop_request.received() => {
+            tracing::info!("[CONSOLE] Quitting");
+            return Ok(());
+        }
+    }
+    let upkeep = tokio::spawn(admin::keep_up(metrics));
+    say_ready(&plan, &running.listeners, started);
+
+    let handle = console.handle();
+    let console = tokio::spawn(async move { console.run(view.as_ref()).await });
+    loop {
+        let asked = tokio::select! {
+            () = stop_request.received() => break,
+            () = reload_request.received() => None,
+            Some(asked) = reload_asked.recv() => Some(asked),
+        };
+        tokio::select! {
+            () = running.reload_for(asked) => {}
+            () = stop_request.received() => break,
+        }
+    }
+
+    tracing::info!("[CONSOLE] Quitting");
+    // Polls of the REST console are held for long; they are answered now so that their listener can stop.
+    handle.stop();
+    running.stop().await;
+    upkeep.abort();
+    drop(pid_file);
+    // The console ends by itself at its next prompt; a command that is running is given up with the program.
+    console.abort();
+    Ok(())
+}
+
+/// The program while it serves.
+pub struct Running {
+    pub(crate) source: Source,
+    pub(crate) page: Bytes,
+    pub(crate) log: Arc<Log>,
+    pub(crate) view: Arc<ShellView>,
+    pub(crate) modules: Modules,
+    pub(crate) listeners: Listeners,
+    metrics: PrometheusHandle,
+    request_log: Arc<RequestLog>,
+    console: Arc<Console>,
+    databases: Vec<(String, Database)>,
+    admin: Option<Admin>,
+    /// What a changed configuration does not want any more, while requests under way are answered.
+    retiring: JoinSet<()>,
+}
+
+/// Everything that can fail has been done for this configuration.
+pub struct Prepared {
+    built: Built,
+    opened: Opened,
+    admin: PreparedAdmin,
+}
+
+/// The admin listener of a configuration.
+enum PreparedAdmin {
+    /// It stays.
+    Same,
+    /// Another one, or none.
+    Other(Option<Admin>),
+}
+
+impl Running {
+    async fn begin(&mut self, plan: &Plan, given: Option<DescriptorZero>) -> Result<()> {
+        let built = self.modules.build(plan, &self.page).await;
+        let prepared = self.prepare(plan, built, given)?;
+        self.put_in_place(prepared);
+        Ok(())
+    }
+
+    /// Opens the listeners of a plan, beside those that there are.
+    ///
+    /// # Errors
+    /// An address is taken or not permitted. Nothing has changed then.
+    pub fn prepare(&mut self, plan: &Plan, mut built: Built, given: Option<DescriptorZero>) -> Result<Prepared> {
+        if let Some(rest) = self.console.rest() {
+            let port = Some(plan.network.console_port).filter(|port| *port != 0).unwrap_or(plan.network.port);
+            let router = built.routers.entry(port).or_insert_with(|| Router::new(self.page.clone()));
+            RestConsoleConnector::register(rest.clone(), router);
+        }
+        let routers = std::mem::take(&mut built.routers);
+        let opened = Opened::open(plan, routers, &self.page, &self.request_log, given, &self.listeners)?;
+        match self.prepare_admin(plan) {
+            Ok(admin) => Ok(Prepared { built, opened, admin }),
+            Err(error) => {
+                opened.give_up(&self.listeners);
+                Err(error)
+            }
+        }
+    }
+
+    /// From now on the program is what was prepared. What it does not want any more ends when the last request that has it is answered.
+    pub fn put_in_place(&mut self, prepared: Prepared) {
+        let Prepared { built, opened, admin } = prepared;
+        let (listeners, replaced) = opened.switch(&self.listeners);
+        self.listeners = listeners;
+        self.view.show_listeners(self.listeners.clone());
+        let old_databases = self.modules.accept();
+        self.databases = built.databases.clone();
+        let old_admin = match admin {
+            PreparedAdmin::Same => None,
+            PreparedAdmin::Other(admin) => std::mem::replace(&mut self.admin, admin),
+        };
+        if let Some(admin) = &self.admin {
+            admin.watch(Watched { databases: built.databases.clone(), upstreams: built.upstreams.clone() });
+        }
+        self.console.commands().replace_services(|commands| register_service_commands(commands, built));
+        self.retiring.spawn(async move {
+            if let Some(admin) = old_admin {
+                admin.stop().await;
+            }
+            replaced.end().await;
+            for database in old_databases {
+                database.close().await;
+            }
+        });
+    }
+
+    /// The admin listener. A port that the operator did not choose may be taken by another shell on the machine; that is no reason to
+    /// stop.
+    fn prepare_admin(&self, plan: &Plan) -> Result<PreparedAdmin> {
+        let addresses = plan.admin.socket_addresses();
+        match &self.admin {
+            Some(admin) if admin.addresses == addresses => return Ok(PreparedAdmin::Same),
+            _ if addresses.is_empty() => return Ok(PreparedAdmin::Other(None)),
+            _ => {}
+        }
+        match Admin::start(&addresses, self.metrics.clone()) {
+            Ok(admin) => {
+                tracing::info!("[ADMIN]: /healthz, /readyz and /metrics on port {}", plan.admin.port);
+                Ok(PreparedAdmin::Other(Some(admin)))
+            }
+            Err(error) if plan.admin_port_is_chosen => {
+                Err(error).with_context(|| format!("[Admin] Port: cannot listen on {addresses:?}"))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "[ADMIN]: no /metrics: port {} cannot be used; [Admin] Port chooses another", plan.admin.port);
+                Ok(PreparedAdmin::Other(None))
+            }
+        }
+    }
+
+    /// Reloads, and tells who has asked for it, when somebody waits for the answer.
+    async fn reload_for(&mut self, asked: Option<ReloadAnswer>) {
+        let outcome = self.reload().await;
+        if let Some(asked) = asked {
+            // Whoever has asked may be gone; the log has it too.
+            let _ = asked.send(outcome);
+        }
+    }
+
+    async fn stop(mut self) {
+        self.listeners.stop().await;
+        if let Some(admin) = self.admin {
+            admin.stop().await;
+        }
+        while self.retiring.join_next().await.is_some() {}
+        for (_, database) in self.databases {
+            database.close().await;
+        }
+    }
+}
+
+/// Says what is wrong with a configuration.
+pub fn log_problems(problems: &[Problem]) {
+    for problem in problems {
         if problem.is_error() {
             tracing::error!("[CONFIG]: {problem}");
         } else {
             tracing::warn!("[CONFIG]: {problem}");
         }
     }
-    let pid_file = plan.startup.pid_file.as_deref().filter(|path| !path.is_empty()).and_then(PidFile::write);
-    let stop = Arc::new(Notify::new());
-    let mut stop_request = StopRequest::listen(stop.clone())?;
-    let request_log = Arc::new(RequestLog::default());
-    let server_stats = plan.monitoring.server_stats;
-    let view = Arc::new(ShellView::new(configuration, log.clone(), request_log.clone(), server_stats, stop.clone()));
-    register_shell_commands(console.commands(), &(view.clone() as Arc<dyn Shell>));
-
-    let page = fs::read("http_404.html").unwrap_or_else(|_| NOT_FOUND_PAGE.into());
-    let page: Bytes = page.into();
-    let mut built = tokio::select! {
-        built = wiring::build(&plan, &page) => built,
-        // A database that does not answer yet is waited for, which must not make the program deaf.
-        () = stop_request.received() => {
-            tracing::info!("[CONSOLE] Quitting");
-            return Ok(());
-        }
-    };
-    if let Some(rest) = console.rest() {
-        let port = Some(plan.network.console_port).filter(|port| *port != 0).unwrap_or(plan.network.port);
-        let router = built.routers.entry(port).or_insert_with(|| Router::new(page.clone()));
-        RestConsoleConnector::register(rest.clone(), router);
-    }
-    register_service_commands(&console, &mut built);
-    let Built { routers, databases, upstreams, .. } = built;
-    let listeners = Arc::new(listen(&plan, routers, &page, &request_log, given)?);
-    view.show_listeners(listeners.clone());
-    let admin = start_admin(&plan, metrics.clone(), &databases, upstreams)?;
-    let upkeep = tokio::spawn(admin::keep_up(metrics));
-    say_ready(&plan, &listeners, started);
-
-    let handle = console.handle();
-    let console = tokio::spawn(async move { console.run(view.as_ref()).await });
-    stop_request.received().await;
-
-    tracing::info!("[CONSOLE] Quitting");
-    // Polls of the REST console are held for long; they are answered now so that their listener can stop.
-    handle.stop();
-    let http = futures_util::future::join_all(listeners.http.iter().map(Listener::stop));
-    let fastcgi = futures_util::future::join_all(listeners.fastcgi.iter().map(FastCgiListener::stop));
-    futures_util::future::join(http, fastcgi).await;
-    if let Some(admin) = admin {
-        admin.stop().await;
-    }
-    for (_, database) in databases {
-        database.close().await;
-    }
-    upkeep.abort();
-    drop(pid_file);
-    // The console ends by itself at its next prompt; a command that is running is given up with the program.
-    console.abort();
-    Ok(())
 }
 
 fn console_options(plan: &Plan, configuration: &Configuration) -> Result<ConsoleOptions> {
@@ -171,180 +320,28 @@ fn console_options(plan: &Plan, configuration: &Configuration) -> Result<Console
     Ok(ConsoleOptions { kind, prompt, history, rest, rest_times: RestTimes::default() })
 }
 
-fn register_service_commands(console: &Console, built: &mut Built) {
-    register_upstream_commands(console.commands(), built.upstreams.clone());
-    for assets in &built.assets {
-        let cache = assets.cache.clone();
+fn register_service_commands(commands: &Commands, built: Built) {
+    register_upstream_commands(commands, built.upstreams);
+    for assets in built.assets {
+        let cache = assets.cache;
         let options = AssetCommandOptions {
-            service: assets.service.clone(),
+            service: assets.service,
             deleted: Arc::new(move |id| cache.forget(id)),
             dump_folder: ".".into(),
         };
-        register_asset_commands(console.commands(), options);
+        register_asset_commands(commands, options);
     }
-    for service in &built.baked_textures {
-        register_baked_texture_commands(console.commands(), service.clone());
+    for service in built.baked_textures {
+        register_baked_texture_commands(commands, service);
     }
-    for service in built.inventories.drain(..) {
-        register_inventory_commands(console.commands(), service);
+    for service in built.inventories {
+        register_inventory_commands(commands, service);
     }
-    for service in &built.name2keys {
-        register_name2key_commands(console.commands(), service.clone());
+    for service in built.name2keys {
+        register_name2key_commands(commands, service);
     }
-    if let Some(library) = &built.library {
-        register_library_commands(console.commands(), library.clone());
-    }
-}
-
-/// Starts all listeners: over HTTP one for each port that a connector names, the main one, and the one of `https_listener`; over
-/// FastCGI those of `[FastCGI]`. `given` is the socket that was descriptor 0.
-fn listen(
-    plan: &Plan,
-    mut routers: BTreeMap<u16, Router>,
-    not_found_page: &Bytes,
-    request_log: &Arc<RequestLog>,
-    given: Option<DescriptorZero>,
-) -> Result<Listeners> {
-    let fastcgi_ports = plan.fastcgi.listeners.iter().map(|(port, _)| *port);
-    for port in fastcgi_ports.chain(plan.network.https_listener.then_some(plan.network.https_port)) {
-        routers.entry(port).or_insert_with(|| Router::new(not_found_page.clone()));
-    }
-    let routers: BTreeMap<u16, Arc<Router>> = routers.into_iter().map(|(port, router)| (port, Arc::new(router))).collect();
-    let http_routers = routers.iter().filter(|(port, _)| !plan.fastcgi.only_ports.contains(port));
-    let http = listen_http(&plan.network, http_routers.map(|(port, router)| (*port, router.clone())).collect(), request_log)?;
-    let fastcgi = listen_fastcgi(plan, &routers, request_log, given)?;
-    Ok(Listeners { http, fastcgi })
-}
-
-fn listen_http(
-    network: &NetworkOptions,
-    routers: BTreeMap<u16, Arc<Router>>,
-    request_log: &Arc<RequestLog>,
-) -> Result<Vec<Listener>> {
-    let additional = network.https_listener.then_some(network.https_port);
-    let speaks_tls =
-        |port: u16| network.https_main && port == network.port || additional == Some(port) && !network.https_external;
-    let tls = match routers.keys().any(|port| speaks_tls(*port)) {
-        true => Some(tls::server_config(&network.cert_path, network.cert_pass.expose())?),
-        false => None,
-    };
-    let mut listeners = Vec::new();
-    for (port, router) in routers {
-        warn_if_open(network, port, &router);
-        let options = ListenerOptions {
-            addresses: network.addresses.0.clone(),
-            port,
-            tls: tls.clone().filter(|_| speaks_tls(port)),
-            workers: workers(network),
-            limits: limits(network),
-            trusted_proxies: network.trusted_proxies.0.clone(),
-        };
-        tracing::info!("[BASE HTTP SERVER]: Starting HTTP server on port {port}");
-        let listener = Listener::start(options, router, request_log.clone()).with_context(|| {
-            format!("[BASE HTTP SERVER]: port {port} cannot be used. Is another program on it, or does it need more permission?")
-        })?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-fn listen_fastcgi(
-    plan: &Plan,
-    routers: &BTreeMap<u16, Arc<Router>>,
-    request_log: &Arc<RequestLog>,
-    mut given: Option<DescriptorZero>,
-) -> Result<Vec<FastCgiListener>> {
-    let mut listeners = Vec::new();
-    for (port, address) in &plan.fastcgi.listeners {
-        if let Address::Tcp(address) = address
-            && !address.ip().is_loopback()
-        {
-            tracing::warn!(
-                "[SECURITY]: WHOEVER REACHES {address} speaks FastCGI with port {port} and can pass for any client. Keep all but the web \
-                 server away by a firewall, or use a Unix socket"
-            );
-        }
-        let router = routers.get(port).with_context(|| format!("[FastCGI] Listeners: there is no port {port}"))?;
-        let options = FastCgiOptions {
-            port: *port,
-            address: address.clone(),
-            mode: plan.fastcgi.mode,
-            max_connections: plan.fastcgi.max_connections,
-            workers: workers(&plan.network),
-            limits: limits(&plan.network),
-            trusted_proxies: plan.network.trusted_proxies.0.clone(),
-        };
-        tracing::info!("[FASTCGI]: Starting FastCGI on {address} for port {port}");
-        let given = if *address == Address::DescriptorZero { given.take() } else { None };
-        let listener = FastCgiListener::start(options, router.clone(), request_log.clone(), given)
-            .with_context(|| format!("[FastCGI] Listeners: cannot listen on {address}"))?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-/// Private connectors have no protection of their own (shell.md section 13); where more than this machine reaches one, the operator
-/// should know.
-fn warn_if_open(network: &NetworkOptions, port: u16, router: &Router) {
-    let reachable = network.addresses.0.iter().any(|address| !address.is_loopback());
-    let unprotected = router.unprotected();
-    if reachable && !unprotected.is_empty() {
-        tracing::warn!(
-            "[SECURITY]: WHOEVER REACHES PORT {port} can read and store everything: {} asks for no credentials and the port is open to \
-             other machines. Keep others away by a firewall, by [Network] BindAddresses, or by AuthType = BasicHttpAuthentication",
-            unprotected.join(", ")
-        );
-    }
-}
-
-fn workers(network: &NetworkOptions) -> usize {
-    match network.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    }
-}
-
-fn limits(network: &NetworkOptions) -> Limits {
-    Limits {
-        body: network.max_body,
-        target: network.max_target,
-        header_name: network.max_header_name,
-        header_value: network.max_header_value,
-        requests_per_connection: network.max_requests_per_connection,
-        backlog: network.backlog,
-        connections_per_worker: network.max_connections_per_worker,
-        head_time: Duration::from_secs(network.head_timeout),
-        request_time: Duration::from_secs(network.request_timeout),
-        response_time: Duration::from_secs(network.response_timeout),
-        idle_time: Duration::from_secs(network.idle_timeout),
-        stop_time: Duration::from_secs(network.stop_timeout),
-    }
-}
-
-/// The admin listener. A port that the operator did not choose may be taken by another shell on the machine; that is no reason to
-/// stop.
-fn start_admin(
-    plan: &Plan,
-    metrics: PrometheusHandle,
-    databases: &[(String, Database)],
-    upstreams: Vec<Arc<UpstreamGroup>>,
-) -> Result<Option<Admin>> {
-    if plan.admin.port == 0 {
-        return Ok(None);
-    }
-    let addresses: Vec<_> = plan.admin.addresses.0.iter().map(|address| SocketAddr::new(*address, plan.admin.port)).collect();
-    match Admin::start(&addresses, metrics, databases.to_vec(), upstreams) {
-        Ok(admin) => {
-            tracing::info!("[ADMIN]: /healthz, /readyz and /metrics on port {}", plan.admin.port);
-            Ok(Some(admin))
-        }
-        Err(error) if plan.admin_port_is_chosen => {
-            Err(error).with_context(|| format!("[Admin] Port: cannot listen on {addresses:?}"))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "[ADMIN]: no /metrics: port {} cannot be used; [Admin] Port chooses another", plan.admin.port);
-            Ok(None)
-        }
+    if let Some(library) = built.library {
+        register_library_commands(commands, library);
     }
 }
 
@@ -363,7 +360,7 @@ fn say_ready(plan: &Plan, listeners: &Listeners, started: Instant) {
         tracing::info!("[SERVER]: port {} serves {}", listener.port, names(listener.port));
     }
     for listener in &listeners.fastcgi {
-        tracing::info!("[SERVER]: FastCGI on {} serves {}", listener.address, names(listener.port));
+        tracing::info!("[SERVER]: FastCGI on {} serves {}", listener.address, names(listener.answerer().port));
     }
     let asset_port = plan.connectors.iter().find(|connector| matches!(connector.kind, ConnectorKind::Asset(_))).map(|it| it.port);
     if let Some(port) = asset_port.filter(|port| !plan.fastcgi.only_ports.contains(port)) {
@@ -396,5 +393,19 @@ impl StopRequest {
             _ = self.interrupted.recv() => {}
             () = self.console.notified() => {}
         }
+    }
+}
+
+/// SIGHUP, which asks for a reload.
+struct ReloadRequest(Signal);
+
+impl ReloadRequest {
+    /// From now on the signal no longer ends the process.
+    fn listen() -> Result<Self> {
+        Ok(Self(signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?))
+    }
+
+    async fn received(&mut self) {
+        self.0.recv().await;
     }
 }

@@ -1,6 +1,6 @@
 //! The options of the program itself; those of modules stand beside the modules.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use gridshell_config::{DefaultFor, ModuleName, OptionalModule, Secret, options};
@@ -149,6 +149,14 @@ options! {
         "BindAddresses" => pub addresses: Addresses = "127.0.0.1";
         /// Its port; 0 for no such listener.
         "Port" => pub port: u16 = 8009;
+    }
+}
+
+impl AdminOptions {
+    /// Where the admin listener listens; nowhere when its port is 0.
+    pub fn socket_addresses(&self) -> Vec<SocketAddr> {
+        let addresses = self.addresses.0.iter().filter(|_| self.port != 0);
+        addresses.map(|address| SocketAddr::new(*address, self.port)).collect()
     }
 }
 

@@ -2,30 +2,23 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use gridshell_config::Configuration;
 use gridshell_connectors::http::{Handler, HeaderName, HeaderValue, Request, Response, Router, StatusCode};
 use jiff::Zoned;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::console::{ConfigSection, HttpDirection, LogLevel, RestConsole, RestReply, Shell, Statistic};
-use crate::fastcgi::FastCgiListener;
-use crate::listener::Listener;
+use crate::listening::Listeners;
 use crate::logging::Log;
 use crate::process;
 use crate::request_log::RequestLog;
 
-/// All running listeners.
-#[derive(Default)]
-pub struct Listeners {
-    /// Over HTTP.
-    pub http: Vec<Listener>,
-    /// Over FastCGI.
-    pub fastcgi: Vec<FastCgiListener>,
-}
+/// What somebody who has asked for a reload waits for.
+pub type ReloadAnswer = oneshot::Sender<Result<Vec<String>>>;
 
 /// The running program, as the console's commands see it.
 pub struct ShellView {
@@ -35,18 +28,19 @@ pub struct ShellView {
     server_stats: bool,
     started_at: Zoned,
     stop: Arc<Notify>,
-    /// Set once all listeners run.
-    listeners: OnceLock<Arc<Listeners>>,
+    reload: mpsc::Sender<ReloadAnswer>,
+    listeners: Mutex<Listeners>,
 }
 
 impl ShellView {
-    /// A view; `stop` is notified when the console asks for the end of the program.
+    /// A view; `stop` is notified when the console asks for the end of the program, `reload` gets its requests for a reload.
     pub fn new(
         configuration: Configuration,
         log: Arc<Log>,
         request_log: Arc<RequestLog>,
         server_stats: bool,
         stop: Arc<Notify>,
+        reload: mpsc::Sender<ReloadAnswer>,
     ) -> Self {
         Self {
             configuration: Mutex::new(configuration),
@@ -55,25 +49,27 @@ impl ShellView {
             server_stats,
             started_at: Zoned::now(),
             stop,
-            listeners: OnceLock::new(),
+            reload,
+            listeners: Mutex::default(),
         }
     }
 
-    /// Shows the listeners from now on.
-    pub fn show_listeners(&self, listeners: Arc<Listeners>) {
-        // Set once, at start.
-        let _ = self.listeners.set(listeners);
+    /// Shows these listeners from now on.
+    pub fn show_listeners(&self, listeners: Listeners) {
+        *self.listeners.lock().unwrap_or_else(PoisonError::into_inner) = listeners;
     }
 
-    fn http(&self) -> &[Listener] {
-        self.listeners.get().map_or(&[], |listeners| &listeners.http)
+    /// Shows this configuration from now on.
+    pub fn show_configuration(&self, configuration: Configuration) {
+        *self.configuration.lock().unwrap_or_else(PoisonError::into_inner) = configuration;
     }
 
-    fn fastcgi(&self) -> &[FastCgiListener] {
-        self.listeners.get().map_or(&[], |listeners| &listeners.fastcgi)
+    fn listeners(&self) -> Listeners {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
+#[async_trait]
 impl Shell for ShellView {
     fn version(&self) -> String {
         format!("gridshell {}", env!("CARGO_PKG_VERSION"))
@@ -116,32 +112,42 @@ impl Shell for ShellView {
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
+    async fn reload(&self) -> Result<Vec<String>> {
+        const STOPPING: &str = "the program is stopping";
+        let (answer, answered) = oneshot::channel();
+        self.reload.send(answer).await.context(STOPPING)?;
+        answered.await.context(STOPPING)?
+    }
+
     fn http_handlers(&self) -> String {
         let mut text = String::new();
-        for listener in self.http() {
+        let listeners = self.listeners();
+        for listener in &listeners.http {
             text.push_str(&format!("Registered HTTP Handlers for server at {}:{}\n", listener.address, listener.port));
-            text.push_str(&listener.handlers());
+            text.push_str(&listener.answerer().handlers());
         }
-        for listener in self.fastcgi() {
-            text.push_str(&format!("Registered HTTP Handlers for FastCGI at {} (port {})\n", listener.address, listener.port));
-            text.push_str(&listener.handlers());
+        for listener in &listeners.fastcgi {
+            let (address, answerer) = (&listener.address, listener.answerer());
+            text.push_str(&format!("Registered HTTP Handlers for FastCGI at {address} (port {})\n", answerer.port));
+            text.push_str(&answerer.handlers());
         }
         text
     }
 
     fn statistics(&self) -> Vec<Statistic> {
-        let http = self.http().iter().map(|listener| Statistic {
+        let listeners = self.listeners();
+        let http = listeners.http.iter().map(|listener| Statistic {
             category: "httpserver".to_owned(),
             container: listener.port.to_string(),
             name: "HTTPRequestsServed".to_owned(),
-            value: listener.requests_served() as f64,
+            value: listener.answerer().requests_served() as f64,
             unit: String::new(),
         });
-        let fastcgi = self.fastcgi().iter().map(|listener| Statistic {
+        let fastcgi = listeners.fastcgi.iter().map(|listener| Statistic {
             category: "fastcgi".to_owned(),
             container: listener.address.to_string(),
             name: "FastCGIRequestsServed".to_owned(),
-            value: listener.requests_served() as f64,
+            value: listener.answerer().requests_served() as f64,
             unit: String::new(),
         });
         let process = if self.server_stats { process::statistics() } else { Vec::new() };

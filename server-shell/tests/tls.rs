@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{Answer, SQLITE, Shell, asset_document, connect, free_port, request, run};
+use nix::sys::signal::Signal;
 use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -178,4 +179,27 @@ fn tls_without_a_certificate_is_a_mistake_in_the_file() {
         assert_eq!(code, Some(1), "{output}");
         assert!(output.contains("Network/cert_path: Path to X509 certificate is missing, server can't start"), "{output}");
     }
+}
+
+#[test]
+fn a_renewed_certificate_counts_after_a_reload() {
+    let (folder, certificate) = certificates();
+    let keys = "https_main = true\n    cert_path = grid.pem";
+    let mut shell = Shell::launch_in(folder, &with(keys), &["-console=none"], std::process::Stdio::null());
+    shell.wait_until_ready();
+    let mut old = connect_tls(shell.port, &certificate);
+    assert_eq!(request(&mut old, "GET", "/assets/", "", b"").unwrap().status, 200);
+    let (other, renewed) = certificates();
+    fs::copy(other.path().join("grid.pem"), shell.folder.path().join("grid.pem")).unwrap();
+    shell.signal(Signal::SIGHUP);
+    shell.wait_for_output("[RELOAD]: the configuration was read again");
+    // The connection from before goes on, with the certificate that it has begun with.
+    assert_eq!(request(&mut old, "GET", "/assets/", "", b"").unwrap().status, 200);
+    // Both listeners accept for a moment.
+    while request_with(&shell, &renewed).is_err() {}
+    assert_eq!(request_with(&shell, &renewed).unwrap().status, 200);
+}
+
+fn request_with(shell: &Shell, trusted: &CertificateDer<'static>) -> std::io::Result<Answer> {
+    request(&mut connect_tls(shell.port, trusted), "GET", "/assets/", "", b"")
 }

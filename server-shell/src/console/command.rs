@@ -1,7 +1,7 @@
 //! Commands: what one is, and the registry that finds and runs them.
 
 use std::any::Any;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 
@@ -68,6 +68,8 @@ where
 #[derive(Default)]
 pub struct Commands {
     tree: RwLock<Node>,
+    /// Those that stay when others are replaced.
+    lasting: OnceLock<Node>,
 }
 
 impl Commands {
@@ -75,6 +77,15 @@ impl Commands {
     /// is left out.
     pub fn register(&self, command: Command, handler: impl CommandHandler + 'static) {
         self.tree.write().unwrap_or_else(PoisonError::into_inner).insert(command, Arc::new(handler));
+    }
+
+    /// Puts the commands of services in place of those that the last call has registered. What was registered before the first call stays.
+    pub fn replace_services(&self, register: impl FnOnce(&Commands)) {
+        let lasting = self.lasting.get_or_init(|| self.tree().clone());
+        let replacement = Commands { tree: RwLock::new(lasting.clone()), lasting: OnceLock::new() };
+        register(&replacement);
+        let tree = replacement.tree.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = tree;
     }
 
     /// Runs one line. Whatever happens is said on the console; a handler that fails or panics ends nothing but itself.

@@ -24,13 +24,13 @@ mod xml;
 use std::io;
 use std::sync::Arc;
 
+pub use command::Commands;
 pub use history::HistoryOptions;
 pub use rest::{RestConsole, RestOptions, RestReply, RestTimes};
 pub use shell::{ConfigSection, HttpDirection, LogLevel, Shell, Statistic};
 pub use terminal::Level;
 
 use basic::BasicTerminal;
-use command::Commands;
 use local::LocalTerminal;
 use output::Output;
 use printer::{Colours, Printer, write_stdout};

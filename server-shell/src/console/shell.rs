@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use async_trait::async_trait;
 use jiff::Zoned;
 
 /// A section of the configuration: its name, and its keys with their values in order.
 pub type ConfigSection = (String, Vec<(String, String)>);
 
 /// The program, as its commands see it.
+#[async_trait]
 pub trait Shell: Send + Sync {
     /// The version text, such as `OpenSim 0.9.3.1 Nessie Dev` (shell.md section 7.2).
     fn version(&self) -> String;
@@ -38,6 +40,12 @@ pub trait Shell: Send + Sync {
     /// # Errors
     /// When the file cannot be written.
     fn config_save(&self, path: &Path) -> anyhow::Result<()>;
+
+    /// Reads the configuration again and applies it. Gives what was done, line by line.
+    ///
+    /// # Errors
+    /// It has mistakes or cannot be applied. Then nothing has changed.
+    async fn reload(&self) -> anyhow::Result<Vec<String>>;
 
     /// The handlers of all listeners, in the form that `show http-handlers` prints (shell.md section 8.3).
     fn http_handlers(&self) -> String;
@@ -158,6 +166,7 @@ pub mod testing {
         }
     }
 
+    #[async_trait]
     impl Shell for FakeShell {
         fn version(&self) -> String {
             "OpenSim 0.9.3.1 Nessie Dev".to_owned()
@@ -191,6 +200,10 @@ pub mod testing {
 
         fn config_save(&self, path: &Path) -> anyhow::Result<()> {
             Ok(std::fs::write(path, "[Startup]\n")?)
+        }
+
+        async fn reload(&self) -> anyhow::Result<Vec<String>> {
+            anyhow::bail!("Robust.ini, line 3: there is no service asset_")
         }
 
         fn http_handlers(&self) -> String {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::command::{Command, CommandHandler};
 
 /// One word of a command, and what can follow it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Node {
     /// The command that ends here.
     pub entry: Option<Entry>,

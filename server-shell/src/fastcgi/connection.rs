@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::cgi;
 use super::record::{self, Begin, EndStatus, LONGEST_CONTENT, Malformed, RESPONDER, Record, kind};
 use super::socket::Stream;
-use crate::answering::{Answerer, Refusal, bad};
+use crate::answering::{Answerer, Current, Refusal, bad};
 
 /// Room for the parameters of one request in bytes: twice what the HTTP listeners take as a head, since web servers add their own.
 const MAX_PARAMETERS: usize = 256 * 1024;
@@ -33,6 +33,8 @@ pub struct Connection {
     input: BytesMut,
     /// Whole records that are not written yet.
     output: BytesMut,
+    current: Arc<Current>,
+    /// Who answers the request under way.
     answerer: Arc<Answerer>,
     max_connections: usize,
     stopping: watch::Receiver<bool>,
@@ -63,13 +65,9 @@ pub enum Interruption {
 
 impl Connection {
     /// A new connection; once `stopping` is true it ends with the request under way.
-    pub fn new(
-        stream: Box<dyn Stream>,
-        answerer: Arc<Answerer>,
-        max_connections: usize,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), answerer, max_connections, stopping }
+    pub fn new(stream: Box<dyn Stream>, current: Arc<Current>, max_connections: usize, stopping: watch::Receiver<bool>) -> Self {
+        let answerer = current.answerer();
+        Self { stream, input: BytesMut::new(), output: BytesMut::new(), current, answerer, max_connections, stopping }
     }
 
     /// Serves requests until the web server, the idle time or the stop of the program ends the connection.
@@ -78,6 +76,7 @@ impl Connection {
     /// Whatever else ended it. Nobody but this connection's request is hurt.
     pub async fn serve(mut self) -> Result<(), Interruption> {
         while let Some((id, begin)) = self.next_request().await? {
+            self.answerer = self.current.answerer();
             match begin.role {
                 RESPONDER => self.request(id).await?,
                 _ => self.end(id, EndStatus::UnknownRole).await?,

@@ -25,7 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use address::{Address, ListenerNames, Ports, SocketMode};
 pub use socket::{DescriptorZero, NoSocket};
 
-use crate::answering::{Answerer, Limits};
+use crate::answering::{Answerer, Current, Limits};
 use crate::request_log::RequestLog;
 use connection::{Connection, Interruption};
 use socket::ListeningSocket;
@@ -53,11 +53,9 @@ pub struct FastCgiOptions {
 
 /// A running listener.
 pub struct FastCgiListener {
-    /// The port whose connectors it serves.
-    pub port: u16,
     /// Where it listens.
     pub address: Address,
-    answerer: Arc<Answerer>,
+    current: Arc<Current>,
     stopping: watch::Sender<bool>,
     accepting: Mutex<Option<JoinHandle<()>>>,
     _threads: Threads,
@@ -87,27 +85,29 @@ impl FastCgiListener {
         given: Option<DescriptorZero>,
     ) -> io::Result<Self> {
         let FastCgiOptions { port, address, mode, max_connections, workers, limits, trusted_proxies } = options;
-        let answerer = Arc::new(Answerer::new(port, router, limits, trusted_proxies, log));
+        let backlog = limits.backlog;
+        let current = Arc::new(Current::new(Answerer::new(port, router, limits, trusted_proxies, log)));
         let runtime = Builder::new_multi_thread().worker_threads(workers).thread_name("fastcgi").enable_all().build()?;
         let handle = runtime.handle().clone();
         let threads = Threads(Some(runtime));
         let socket = {
             let _within = handle.enter();
-            ListeningSocket::open(&address, mode, answerer.limits.backlog, given)?
+            ListeningSocket::open(&address, mode, backlog, given)?
         };
         let stopping = watch::Sender::new(false);
-        let accepting = handle.spawn(accept(socket, answerer.clone(), max_connections, stopping.subscribe()));
-        Ok(Self { port, address, answerer, stopping, accepting: Mutex::new(Some(accepting)), _threads: threads })
+        let accepting = handle.spawn(accept(socket, current.clone(), max_connections, stopping.subscribe()));
+        Ok(Self { address, current, stopping, accepting: Mutex::new(Some(accepting)), _threads: threads })
     }
 
-    /// Requests served since the start.
-    pub fn requests_served(&self) -> u64 {
-        self.answerer.requests_served()
+    /// Who answers the requests that begin now.
+    pub fn answerer(&self) -> Arc<Answerer> {
+        self.current.answerer()
     }
 
-    /// The registered handlers, for the console.
-    pub fn handlers(&self) -> String {
-        self.answerer.handlers()
+    /// Answers the requests that begin from now on with other connectors, of another port, and limits. Who may use the socket, how many connections it takes
+    /// and its threads stay as they were at its start.
+    pub fn change(&self, port: u16, router: Arc<Router>, limits: Limits, trusted_proxies: Vec<IpAddr>) {
+        self.current.change(port, router, limits, trusted_proxies);
     }
 
     /// Accepts no more connections, finishes the requests under way, and returns.
@@ -123,7 +123,8 @@ impl FastCgiListener {
 }
 
 /// Accepts and serves connections until the stop, then waits for those that are left as long as they may take.
-async fn accept(socket: ListeningSocket, answerer: Arc<Answerer>, max_connections: usize, mut stopping: watch::Receiver<bool>) {
+async fn accept(socket: ListeningSocket, current: Arc<Current>, max_connections: usize, mut stopping: watch::Receiver<bool>) {
+    let port = current.answerer().port;
     let mut connections = JoinSet::new();
     let stop = stopping.clone();
     let mut stopped = pin!(async move {
@@ -136,11 +137,11 @@ async fn accept(socket: ListeningSocket, answerer: Arc<Answerer>, max_connection
             Some(ended) = connections.join_next() => tell_of_panic(ended),
             accepted = socket.accept(), if connections.len() < max_connections => match accepted {
                 Ok(stream) => {
-                    let connection = Connection::new(stream, answerer.clone(), max_connections, stop.clone());
-                    connections.spawn(serve(connection, answerer.port));
+                    let connection = Connection::new(stream, current.clone(), max_connections, stop.clone());
+                    connections.spawn(serve(connection, port));
                 }
                 Err(error) => {
-                    tracing::warn!(port = answerer.port, %error, "cannot accept a FastCGI connection");
+                    tracing::warn!(port, %error, "cannot accept a FastCGI connection");
                     tokio::time::sleep(BREATH).await;
                 }
             },
@@ -152,12 +153,8 @@ async fn accept(socket: ListeningSocket, answerer: Arc<Answerer>, max_connection
             tell_of_panic(ended);
         }
     };
-    if tokio::time::timeout(answerer.limits.stop_time, finish).await.is_err() {
-        tracing::warn!(
-            port = answerer.port,
-            left = connections.len(),
-            "requests over FastCGI did not end in time; they are given up"
-        );
+    if tokio::time::timeout(current.answerer().limits.stop_time, finish).await.is_err() {
+        tracing::warn!(port, left = connections.len(), "requests over FastCGI did not end in time; they are given up");
         connections.shutdown().await;
     }
 }

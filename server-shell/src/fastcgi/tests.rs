@@ -70,7 +70,7 @@ fn connect() -> Peer {
     let answerer = Answerer::new(3000, Arc::new(router), limits, Vec::new(), Arc::new(RequestLog::default()));
     let (stream, other) = duplex(1_000_000);
     let stopping = watch::Sender::new(false);
-    let connection = Connection::new(Box::new(other), Arc::new(answerer), 7, stopping.subscribe());
+    let connection = Connection::new(Box::new(other), Arc::new(Current::new(answerer)), 7, stopping.subscribe());
     Peer { stream, stopping, task: tokio::spawn(connection.serve()) }
 }
 

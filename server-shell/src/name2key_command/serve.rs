@@ -7,9 +7,10 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use gridshell_config::Configuration;
+use gridshell_config::{Configuration, Problem};
 use gridshell_connectors::name2key::Spelling;
 use gridshell_interfaces::name2key::{Grid, PRODUCTION};
 
@@ -36,8 +37,7 @@ Port = 0
 
 /// Does what the flags say.
 pub fn main(words: &[String]) -> ExitCode {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let settings = match GoslSettings::read(words, home.as_deref()) {
+    let settings = match read_settings(words) {
         Ok(Some(settings)) => settings,
         Ok(None) => {
             crate::say(USAGE);
@@ -51,13 +51,13 @@ pub fn main(words: &[String]) -> ExitCode {
     for warning in &settings.warnings {
         crate::say(&format!("warning: {warning}\n"));
     }
-    serve(&settings).unwrap_or_else(|error| {
+    serve(&settings, words).unwrap_or_else(|error| {
         crate::say(&format!("gridshell: {error:#}\n"));
         ExitCode::FAILURE
     })
 }
 
-fn serve(settings: &GoslSettings) -> Result<ExitCode> {
+fn serve(settings: &GoslSettings, words: &[String]) -> Result<ExitCode> {
     make_folder(&settings.store)?;
     let configuration = configuration(settings)?;
     if settings.import.is_some() || settings.mode == Mode::Shell {
@@ -80,7 +80,21 @@ fn serve(settings: &GoslSettings) -> Result<ExitCode> {
         }
         runtime.block_on(store.close());
     }
-    Ok(crate::run_shell(configuration))
+    let words = words.to_vec();
+    Ok(crate::run_shell(
+        configuration,
+        Arc::new(move || read_again(&words).map_err(|error| vec![Problem::error(format!("{error:#}"))])),
+    ))
+}
+
+fn read_again(words: &[String]) -> Result<Configuration> {
+    let settings = read_settings(words)?.context("the flags ask for help")?;
+    configuration(&settings)
+}
+
+fn read_settings(words: &[String]) -> Result<Option<GoslSettings>> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    GoslSettings::read(words, home.as_deref())
 }
 
 /// The store's folder, which only its owner may look into (name2key.md section 3).

@@ -11,6 +11,7 @@ use gridshell_services::asset::{SqlAssetService, load_default_assets};
 
 use super::build::Resources;
 use super::database::{DatabasePlan, plan_database};
+use super::shared::Shared;
 use super::upstream::{UpstreamPlan, plan_upstreams, plan_upstreams_at};
 use super::{ConnectorKind, ConnectorPlan, Planner};
 use crate::registry::{Build, Role};
@@ -24,6 +25,7 @@ pub struct AssetConnectorPlan {
 }
 
 /// An asset service.
+#[derive(Clone)]
 pub enum AssetServicePlan {
     /// On a database.
     Local {
@@ -43,6 +45,14 @@ impl AssetServicePlan {
             (Self::Local { database, .. }, Self::Local { database: other, .. }) => database == other,
             (Self::Remote(upstreams), Self::Remote(other)) => upstreams == other,
             (Self::Local { .. }, Self::Remote(_)) | (Self::Remote(_), Self::Local { .. }) => false,
+        }
+    }
+
+    /// Asks for what the service stands on, so that it counts as wanted also where the service exists already.
+    async fn want(&self, resources: &mut Resources) -> Result<()> {
+        match self {
+            Self::Local { database, .. } => resources.databases.open(database).await.map(drop),
+            Self::Remote(upstreams) => resources.upstreams.join(upstreams).map(drop),
         }
     }
 }
@@ -97,8 +107,9 @@ pub fn plan_remote_asset_service(planner: &mut Planner<'_>, section: &str) -> Op
 
 /// The asset services that exist. Connectors over the same assets share one, since a cache must hear of every deletion.
 #[derive(Default)]
-pub struct AssetServices<'a> {
-    by_plan: Vec<(&'a AssetServicePlan, SharedAssets)>,
+pub struct AssetServices {
+    /// Each with its plan.
+    pub shared: Shared<AssetServicePlan, SharedAssets>,
 }
 
 /// An asset service and the cache that all its users share.
@@ -110,11 +121,11 @@ pub struct SharedAssets {
     pub cache: Arc<AssetCache>,
 }
 
-impl<'a> AssetServices<'a> {
+impl AssetServices {
     /// Builds the connector and registers its paths.
     pub async fn connect(
         &mut self,
-        plan: &'a AssetConnectorPlan,
+        plan: &AssetConnectorPlan,
         connector: &ConnectorPlan,
         resources: &mut Resources,
         router: &mut Router,
@@ -124,9 +135,10 @@ impl<'a> AssetServices<'a> {
         Ok(())
     }
 
-    async fn get_or_build(&mut self, plan: &'a AssetConnectorPlan, resources: &mut Resources) -> Result<SharedAssets> {
-        if let Some((_, assets)) = self.by_plan.iter().find(|(known, _)| known.is_same(&plan.service)) {
-            return Ok(assets.clone());
+    async fn get_or_build(&mut self, plan: &AssetConnectorPlan, resources: &mut Resources) -> Result<SharedAssets> {
+        if let Some(assets) = self.shared.get(|known| known.is_same(&plan.service)) {
+            plan.service.want(resources).await?;
+            return Ok(assets);
         }
         let service: Arc<dyn AssetService> = match &plan.service {
             AssetServicePlan::Local { database, default_assets } => {
@@ -139,12 +151,6 @@ impl<'a> AssetServices<'a> {
             AssetServicePlan::Remote(upstreams) => Arc::new(RemoteAssetService::new(resources.upstreams.join(upstreams)?)),
         };
         let assets = SharedAssets { service, cache: AssetCache::new(plan.cache_bytes) };
-        self.by_plan.push((&plan.service, assets.clone()));
-        Ok(assets)
-    }
-
-    /// All of them, for the console.
-    pub fn into_all(self) -> Vec<SharedAssets> {
-        self.by_plan.into_iter().map(|(_, assets)| assets).collect()
+        Ok(self.shared.insert(plan.service.clone(), assets))
     }
 }

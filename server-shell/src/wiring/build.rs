@@ -19,8 +19,11 @@ use super::name2key::Name2KeyServices;
 use super::upstream::Upstreams;
 use super::{BuiltInventory, ConnectorKind, ConnectorPlan, Plan, baked_texture, inventory};
 
-/// Everything that was built, not listening yet.
+/// What was built of one configuration, not listening yet.
+#[derive(Default)]
 pub struct Built {
+    /// Connectors that could not be built, and why.
+    pub failed: Vec<String>,
     /// The connectors of each port.
     pub routers: BTreeMap<u16, Router>,
     /// The open databases with their names.
@@ -48,69 +51,83 @@ pub struct Resources {
     pub upstreams: Upstreams,
 }
 
-/// Builds all connectors. One that cannot be built is said in the log and left out; the others go on (shell.md section 6.3).
-/// `not_found_page` is the body of 404 answers.
-pub async fn build(plan: &Plan, not_found_page: &Bytes) -> Built {
-    let mut builder = Builder {
-        resources: Resources::default(),
-        assets: AssetServices::default(),
-        baked_textures: Vec::new(),
-        inventories: Vec::new(),
-        name2keys: Name2KeyServices::default(),
-    };
-    let mut routers = BTreeMap::new();
-    // The main listener exists whether or not a connector is on it (shell.md section 5).
-    routers.insert(plan.network.port, Router::new(not_found_page.clone()));
-    for text in &plan.failed {
-        tracing::error!("[SERVER]: Failed to load {text}");
-    }
-    for connector in &plan.connectors {
-        let router = routers.entry(connector.port).or_insert_with(|| Router::new(not_found_page.clone()));
-        tracing::info!("[SERVER]: Loading {} on port {}", connector.name, connector.port);
-        match builder.connect(connector, router).await {
-            Ok(()) => tracing::info!("[SERVER]: {} loaded successfully", connector.name),
-            Err(error) => {
-                tracing::error!("[SERVER UTILS]: {error:#}");
-                tracing::error!("[SERVER]: Failed to load {}", connector.text);
-            }
-        }
-    }
-    let library: Option<Arc<dyn LibraryService>> = match &plan.library {
-        Some(options) => Some(Arc::new(FileLibraryService::load(options).await)),
-        None => None,
-    };
-    let Builder { resources, assets, baked_textures, inventories, name2keys } = builder;
-    Built {
-        routers,
-        databases: resources.databases.into_named(),
-        upstreams: resources.upstreams.into_groups(),
-        assets: assets.into_all(),
-        baked_textures,
-        inventories,
-        name2keys: name2keys.into_all(),
-        library,
-    }
-}
-
-struct Builder<'a> {
+/// All that was built, each thing once. What a changed configuration still wants outlives the change: open databases, what is known of
+/// other shells, caches.
+#[derive(Default)]
+pub struct Modules {
     resources: Resources,
-    assets: AssetServices<'a>,
-    baked_textures: Vec<Arc<dyn BakedTextureService>>,
-    inventories: Vec<BuiltInventory>,
+    assets: AssetServices,
     name2keys: Name2KeyServices,
 }
 
-impl<'a> Builder<'a> {
-    async fn connect(&mut self, connector: &'a ConnectorPlan, router: &mut Router) -> Result<()> {
+impl Modules {
+    /// Builds all connectors of a plan. One that cannot be built is said in the log and left out; the others go on (shell.md section
+    /// 6.3). `not_found_page` is the body of 404 answers. What came of it has to be told by [`Modules::accept`] or
+    /// [`Modules::reject`].
+    pub async fn build(&mut self, plan: &Plan, not_found_page: &Bytes) -> Built {
+        self.resources.databases.shared.begin();
+        self.resources.upstreams.groups.begin();
+        self.resources.upstreams.splits.begin();
+        self.assets.shared.begin();
+        self.name2keys.shared.begin();
+        let mut built = Built::default();
+        // The main listener exists whether or not a connector is on it (shell.md section 5).
+        built.routers.insert(plan.network.port, Router::new(not_found_page.clone()));
+        for text in &plan.failed {
+            tracing::error!("[SERVER]: Failed to load {text}");
+        }
+        for connector in &plan.connectors {
+            tracing::info!("[SERVER]: Loading {} on port {}", connector.name, connector.port);
+            match self.connect(connector, &mut built, not_found_page).await {
+                Ok(()) => tracing::info!("[SERVER]: {} loaded successfully", connector.name),
+                Err(error) => {
+                    tracing::error!("[SERVER UTILS]: {error:#}");
+                    tracing::error!("[SERVER]: Failed to load {}", connector.text);
+                    built.failed.push(format!("{} cannot be loaded: {error:#}", connector.text));
+                }
+            }
+        }
+        if let Some(options) = &plan.library {
+            built.library = Some(Arc::new(FileLibraryService::load(options).await));
+        }
+        let databases = self.resources.databases.shared.wanted();
+        built.databases = databases.into_iter().map(|database| (database.to_string(), database)).collect();
+        built.upstreams = self.resources.upstreams.groups.wanted();
+        built.assets = self.assets.shared.wanted();
+        built.name2keys = self.name2keys.shared.wanted();
+        built
+    }
+
+    /// What was built last is in force. Gives the databases that nobody wants any more; they are to be closed when the last request
+    /// that has them is answered.
+    pub fn accept(&mut self) -> Vec<Database> {
+        self.name2keys.shared.accept();
+        self.assets.shared.accept();
+        self.resources.upstreams.splits.accept();
+        self.resources.upstreams.groups.accept();
+        self.resources.databases.shared.accept()
+    }
+
+    /// What was built last is given up. Gives the databases that were opened for it.
+    pub fn reject(&mut self) -> Vec<Database> {
+        self.name2keys.shared.reject();
+        self.assets.shared.reject();
+        self.resources.upstreams.splits.reject();
+        self.resources.upstreams.groups.reject();
+        self.resources.databases.shared.reject()
+    }
+
+    async fn connect(&mut self, connector: &ConnectorPlan, built: &mut Built, not_found_page: &Bytes) -> Result<()> {
+        let router = built.routers.entry(connector.port).or_insert_with(|| Router::new(not_found_page.clone()));
         match &connector.kind {
             ConnectorKind::Asset(plan) => self.assets.connect(plan, connector, &mut self.resources, router).await,
             ConnectorKind::BakedTexture(plan) => {
-                self.baked_textures.push(baked_texture::connect(plan, connector, router)?);
+                built.baked_textures.push(baked_texture::connect(plan, connector, router)?);
                 Ok(())
             }
             ConnectorKind::Inventory(plan) => {
                 let service = inventory::connect(plan, connector, &mut self.resources, router).await?;
-                self.inventories.push(service);
+                built.inventories.push(service);
                 Ok(())
             }
             ConnectorKind::Name2Key(plan) => self.name2keys.connect(plan, connector, &mut self.resources, router).await,

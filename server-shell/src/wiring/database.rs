@@ -8,6 +8,7 @@ use gridshell_interfaces::ErrorKind;
 use gridshell_services::database::{Backend, Database, DatabaseOptions as Limits};
 
 use super::Planner;
+use super::shared::Shared;
 use crate::registry::{Build, Role};
 use crate::settings::DatabaseOptions;
 
@@ -51,10 +52,11 @@ fn reader<'a>(configuration: &'a Configuration, section: &str) -> Reader<'a> {
     Reader::new(configuration, section).with_fallback("DatabaseService").empty_falls_back()
 }
 
-/// The databases that are open.
+/// The databases that are open; one with the same connection string is one pool.
 #[derive(Default)]
 pub struct Databases {
-    open: Vec<(DatabasePlan, Database)>,
+    /// Each with its plan.
+    pub shared: Shared<DatabasePlan, Database>,
 }
 
 impl Databases {
@@ -63,17 +65,10 @@ impl Databases {
     /// # Errors
     /// It cannot be opened, or did not answer in time.
     pub async fn open(&mut self, plan: &DatabasePlan) -> Result<Database> {
-        if let Some((_, database)) = self.open.iter().find(|(known, _)| known == plan) {
-            return Ok(database.clone());
+        match self.shared.get(|known| known == plan) {
+            Some(database) => Ok(database),
+            None => Ok(self.shared.insert(plan.clone(), open_patiently(plan).await?)),
         }
-        let database = open_patiently(plan).await?;
-        self.open.push((plan.clone(), database.clone()));
-        Ok(database)
-    }
-
-    /// All open databases with their names, in the order in which they were opened.
-    pub fn into_named(self) -> Vec<(String, Database)> {
-        self.open.into_iter().map(|(_, database)| (database.to_string(), database)).collect()
     }
 }
 

@@ -15,11 +15,12 @@ mod inventory;
 mod name2key;
 mod opt_out;
 mod plan;
+mod shared;
 mod upstream;
 
 pub use asset::{AssetServicePlan, plan_asset_connector, plan_asset_service, plan_remote_asset_service};
 pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
-pub use build::{Built, build};
+pub use build::{Built, Modules};
 pub use inventory::{
     BuiltInventory, InventoryServicePlan, open_inventory, plan_inventory_connector, plan_inventory_service,
     plan_remote_inventory_service,

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::build::Resources;
 use super::database::{DatabasePlan, plan_database};
 use super::opt_out::read_opt_out;
+use super::shared::Shared;
 use super::upstream::{UpstreamPlan, plan_upstreams};
 use super::{ConnectorKind, ConnectorPlan, Plan, Planner};
 use crate::registry::{Build, Role};
@@ -61,6 +62,26 @@ pub struct LocalName2KeyPlan {
     remember: Duration,
     /// The service that is asked before this one.
     first: Option<Box<Name2KeyServicePlan>>,
+}
+
+impl Name2KeyServicePlan {
+    /// Asks for what the service stands on, so that it counts as wanted also where the service exists already.
+    async fn want(&self, resources: &mut Resources) -> Result<()> {
+        let mut next = Some(self);
+        while let Some(plan) = next {
+            next = match plan {
+                Self::Local(plan) => {
+                    resources.databases.open(&plan.database).await?;
+                    plan.first.as_deref()
+                }
+                Self::Remote(upstreams) | Self::RemoteWeb(upstreams) => {
+                    resources.upstreams.join(upstreams)?;
+                    None
+                }
+            };
+        }
+        Ok(())
+    }
 }
 
 impl Name2KeyConnectorPlan {
@@ -211,7 +232,8 @@ fn plan_first(planner: &mut Planner<'_>, section: &str, first: &str) -> Option<N
 /// The name2key services that exist.
 #[derive(Default)]
 pub struct Name2KeyServices {
-    by_plan: Vec<(Name2KeyServicePlan, Arc<dyn Name2KeyService>)>,
+    /// Each with its plan.
+    pub shared: Shared<Name2KeyServicePlan, Arc<dyn Name2KeyService>>,
 }
 
 impl Name2KeyServices {
@@ -233,8 +255,9 @@ impl Name2KeyServices {
     }
 
     async fn get_or_build(&mut self, plan: &Name2KeyServicePlan, resources: &mut Resources) -> Result<Arc<dyn Name2KeyService>> {
-        if let Some((_, service)) = self.by_plan.iter().find(|(known, _)| known == plan) {
-            return Ok(service.clone());
+        if let Some(service) = self.shared.get(|known| known == plan) {
+            plan.want(resources).await?;
+            return Ok(service);
         }
         let own = open(plan, resources).await?;
         let service = match plan {
@@ -243,13 +266,7 @@ impl Name2KeyServices {
             }
             _ => own,
         };
-        self.by_plan.push((plan.clone(), service.clone()));
-        Ok(service)
-    }
-
-    /// All of them, for the console.
-    pub fn into_all(self) -> Vec<Arc<dyn Name2KeyService>> {
-        self.by_plan.into_iter().map(|(_, service)| service).collect()
+        Ok(self.shared.insert(plan.clone(), service))
     }
 }
 
@@ -280,5 +297,5 @@ pub async fn open_name2key(plan: &Plan) -> Result<Option<(Arc<dyn Name2KeyServic
     let Some(plan) = plan else { return Ok(None) };
     let mut resources = Resources::default();
     let service = Name2KeyServices::default().get_or_build(&plan.service, &mut resources).await?;
-    Ok(Some((service, resources.databases.into_named().into_iter().map(|(_, database)| database).collect())))
+    Ok(Some((service, resources.databases.shared.wanted())))
 }

@@ -12,6 +12,7 @@ use gridshell_connectors::upstream::{
 };
 
 use super::Planner;
+use super::shared::Shared;
 use crate::settings::{CertificateOptions, Seconds, UpstreamOptions, UpstreamPolicy};
 
 /// The other shells behind a service, not asked yet.
@@ -25,7 +26,7 @@ pub struct UpstreamPlan {
 
 /// A group of shells that do the same work.
 #[derive(Clone, Debug)]
-struct GroupPlan {
+pub struct GroupPlan {
     /// In messages and metrics.
     name: String,
     members: Vec<WeightedAddress>,
@@ -185,9 +186,10 @@ fn group_options(options: UpstreamOptions, trust: Trust, credentials: Option<Cre
 /// fails, belong to the shells and not to who asks them.
 #[derive(Default)]
 pub struct Upstreams {
-    groups: Vec<(Arc<GroupPlan>, Arc<UpstreamGroup>)>,
+    /// Each with its plan.
+    pub groups: Shared<Arc<GroupPlan>, Arc<UpstreamGroup>>,
     /// Shared too, since reads through one connector follow writes through another.
-    splits: Vec<(UpstreamPlan, Arc<SplitTransport>)>,
+    pub splits: Shared<UpstreamPlan, Arc<SplitTransport>>,
 }
 
 impl Upstreams {
@@ -196,27 +198,19 @@ impl Upstreams {
     /// # Errors
     /// The system has no certificates to check those of https addresses with.
     pub fn join(&mut self, plan: &UpstreamPlan) -> Result<Arc<dyn Transport>> {
-        let Some(writes) = &plan.writes else { return Ok(self.group(&plan.reads)?) };
-        if let Some((_, split)) = self.splits.iter().find(|(known, _)| known == plan) {
-            return Ok(split.clone());
-        }
-        let (reads, writes) = (self.group(&plan.reads)?, self.group(writes)?);
-        let split = Arc::new(SplitTransport::new(reads, writes, plan.read_your_writes));
-        self.splits.push((plan.clone(), split.clone()));
-        Ok(split)
+        let reads = self.group(&plan.reads)?;
+        let Some(writes) = &plan.writes else { return Ok(reads) };
+        let writes = self.group(writes)?;
+        let split = self.splits.get(|known| known == plan);
+        let new = || Arc::new(SplitTransport::new(reads, writes, plan.read_your_writes));
+        Ok(split.unwrap_or_else(|| self.splits.insert(plan.clone(), new())))
     }
 
     fn group(&mut self, plan: &Arc<GroupPlan>) -> Result<Arc<UpstreamGroup>> {
-        if let Some((_, group)) = self.groups.iter().find(|(known, _)| known == plan) {
-            return Ok(group.clone());
+        if let Some(group) = self.groups.get(|known| known == plan) {
+            return Ok(group);
         }
         let group = Arc::new(UpstreamGroup::start(&plan.name, plan.members.clone(), plan.options.clone())?);
-        self.groups.push((plan.clone(), group.clone()));
-        Ok(group)
-    }
-
-    /// All groups, in the order in which they were joined.
-    pub fn into_groups(self) -> Vec<Arc<UpstreamGroup>> {
-        self.groups.into_iter().map(|(_, group)| group).collect()
+        Ok(self.groups.insert(plan.clone(), group))
     }
 }

@@ -1,4 +1,4 @@
-//! `config show`, `config get`, `config set` and `config save`.
+//! `config show`, `config get`, `config set`, `config save`; and `config reload`, which is ours.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,13 @@ pub fn register(commands: &Commands, shell: &Arc<dyn Shell>) {
     commands.register(
         general("config save", "config save <path>", "Save the current configuration to a file"),
         Save { shell: shell.clone() },
+    );
+    commands.register(
+        general("config reload", "config reload", "Read the configuration files again and apply what has changed").with_long_help(
+            "Connectors, services, addresses of other shells, limits, listeners and log levels change without refusing a request. When \
+             something is wrong with the files nothing changes. What was set by config set is gone. SIGHUP does the same.",
+        ),
+        Reload { shell: shell.clone() },
     );
 }
 
@@ -92,6 +99,18 @@ impl CommandHandler for Save {
     }
 }
 
+struct Reload {
+    shell: Arc<dyn Shell>,
+}
+
+#[async_trait]
+impl CommandHandler for Reload {
+    async fn run(&self, _: &[String], output: &Output) -> CommandResult {
+        self.shell.reload().await?.iter().for_each(|line| output.line(line));
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +154,12 @@ mod tests {
         ];
         assert_eq!(run_line(&commands, "config set GridService").await, usage);
         assert_eq!(run_line(&commands, "config set GridService key").await, usage);
+    }
+
+    #[tokio::test]
+    async fn reload_says_what_is_wrong() {
+        let said = run_line(&commands(), "config reload").await;
+        assert_eq!(said, ["Command error: Robust.ini, line 3: there is no service asset_"]);
     }
 
     #[tokio::test]

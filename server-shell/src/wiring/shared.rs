@@ -1,0 +1,99 @@
+//! What is built once for each plan, however many want it, and stays as it is when a changed configuration still wants it.
+
+/// Things of one kind, by plan.
+///
+/// A configuration is built between [`Shared::begin`] and its end: [`Shared::accept`] forgets what only earlier ones have wanted,
+/// [`Shared::reject`] what only this one has.
+pub struct Shared<P, T> {
+    things: Vec<Thing<P, T>>,
+    generation: u64,
+}
+
+struct Thing<P, T> {
+    plan: P,
+    thing: T,
+    /// The generation that it was built for.
+    first: u64,
+    /// The last one that has wanted it.
+    last: u64,
+}
+
+impl<P, T> Default for Shared<P, T> {
+    fn default() -> Self {
+        Self { things: Vec::new(), generation: 0 }
+    }
+}
+
+impl<P, T: Clone> Shared<P, T> {
+    /// Another configuration is going to be built.
+    pub fn begin(&mut self) {
+        self.generation += 1;
+    }
+
+    /// The thing whose plan is the wanted one.
+    pub fn get(&mut self, is_wanted: impl Fn(&P) -> bool) -> Option<T> {
+        let found = self.things.iter_mut().find(|thing| is_wanted(&thing.plan))?;
+        found.last = self.generation;
+        Some(found.thing.clone())
+    }
+
+    /// Keeps a thing that was built, and gives it back.
+    pub fn insert(&mut self, plan: P, thing: T) -> T {
+        self.things.push(Thing { plan, thing: thing.clone(), first: self.generation, last: self.generation });
+        thing
+    }
+
+    /// All that this configuration has wanted, in the order in which it was built.
+    pub fn wanted(&self) -> Vec<T> {
+        self.things.iter().filter(|thing| thing.last == self.generation).map(|thing| thing.thing.clone()).collect()
+    }
+
+    /// This configuration is in force; gives what nothing wants any more.
+    pub fn accept(&mut self) -> Vec<T> {
+        let generation = self.generation;
+        self.things.extract_if(.., |thing| thing.last != generation).map(|thing| thing.thing).collect()
+    }
+
+    /// This configuration is given up; gives what was built for it alone.
+    pub fn reject(&mut self) -> Vec<T> {
+        let generation = self.generation;
+        self.things.extract_if(.., |thing| thing.first == generation).map(|thing| thing.thing).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build(shared: &mut Shared<u8, &'static str>, wanted: &[(u8, &'static str)]) {
+        shared.begin();
+        for (plan, thing) in wanted {
+            if shared.get(|known| known == plan).is_none() {
+                shared.insert(*plan, thing);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_still_wanted_stays() {
+        let mut shared = Shared::default();
+        build(&mut shared, &[(1, "one"), (2, "two")]);
+        assert!(shared.accept().is_empty());
+        build(&mut shared, &[(2, "another two"), (3, "three")]);
+        assert_eq!(shared.wanted(), ["two", "three"]);
+        assert_eq!(shared.accept(), ["one"]);
+        assert_eq!(shared.wanted(), ["two", "three"]);
+    }
+
+    #[test]
+    fn what_was_given_up_leaves_no_trace() {
+        let mut shared = Shared::default();
+        build(&mut shared, &[(1, "one"), (2, "two")]);
+        shared.accept();
+        build(&mut shared, &[(2, "two"), (3, "three")]);
+        assert_eq!(shared.reject(), ["three"]);
+        build(&mut shared, &[(1, "another one"), (2, "another two")]);
+        assert_eq!(shared.wanted(), ["one", "two"]);
+        assert!(shared.accept().is_empty());
+    }
+}

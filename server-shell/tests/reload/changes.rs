@@ -1,0 +1,152 @@
+//! What a reload changes: connectors, services, limits, log levels.
+
+use std::process::Stdio;
+
+use tempfile::TempDir;
+
+use crate::common::rest_console::{self, command, open_session, read_until};
+use crate::common::{SQLITE, Shell, asset_document, free_port, request, try_get};
+use crate::load::Load;
+use crate::{DONE, edit, hang_up_and_wait_for, reload, store};
+
+const ID: &str = "a55e7000-0000-4000-8000-000000000091";
+
+/// A number of the metrics.
+fn metric(shell: &Shell, line: &str) -> f64 {
+    let text = try_get(shell.admin_port, "/metrics").unwrap();
+    let value = text.text().lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("no {line} in {}", text.text()))
+}
+
+#[test]
+fn nothing_is_lost_while_connectors_come_and_go() {
+    let shell = Shell::start(SQLITE);
+    let path = store(&shell, 1);
+    let load = Load::start(shell.port, &path);
+    let other = free_port();
+    for round in 0..5 {
+        let line = format!("    Other{round} = \"{other}/asset\"\n[DatabaseService]");
+        edit(&shell, "[DatabaseService]", &line);
+        load.go_on(50);
+        reload(&shell);
+        load.go_on(50);
+        assert_eq!(try_get(other, &path).unwrap().status, 200);
+        edit(&shell, &line, "[DatabaseService]");
+        hang_up_and_wait_for(&shell, &format!("[RELOAD]: listening no more: port {other}"));
+        load.go_on(50);
+    }
+    load.end();
+    // The connection is refused, now or when the last that was accepted is closed.
+    while try_get(other, &path).is_ok() {}
+}
+
+#[test]
+fn caches_and_databases_that_are_still_wanted_stay() {
+    let shell = Shell::start(SQLITE);
+    let path = store(&shell, 2);
+    assert_eq!(shell.get(&path).status, 200);
+    const HITS: &str = "gridshell_asset_cache_requests_total{result=\"hit\"}";
+    let before = metric(&shell, HITS);
+    reload(&shell);
+    assert_eq!(shell.get(&path).status, 200);
+    assert_eq!(metric(&shell, HITS), before + 1.0);
+    assert_eq!(try_get(shell.admin_port, "/readyz").unwrap().status, 200);
+}
+
+#[test]
+fn another_database_is_another_world() {
+    let shell = Shell::start(SQLITE);
+    let path = store(&shell, 3);
+    edit(&shell, "URI=file:test.db", "URI=file:other.db");
+    reload(&shell);
+    assert_eq!(shell.get(&path).status, 404);
+    edit(&shell, "URI=file:other.db", "URI=file:test.db");
+    reload(&shell);
+    assert_eq!(shell.get(&path).status, 200);
+    let ready = try_get(shell.admin_port, "/readyz").unwrap();
+    assert!(ready.text().contains("test.db: ok") && !ready.text().contains("other.db"), "{}", ready.text());
+}
+
+#[test]
+fn limits_change_on_connections_that_are_open() {
+    let shell = Shell::start(SQLITE);
+    let mut stream = shell.connect();
+    let document = asset_document(ID, &"QUJD".repeat(1000));
+    let store = |stream: &mut _| request(stream, "POST", "/assets/", "Content-Type: text/xml\r\n", document.as_bytes()).unwrap();
+    assert_eq!(store(&mut stream).status, 200);
+    edit(&shell, "[ServiceList]", "    MaxBodyBytes = 1000\n[ServiceList]");
+    reload(&shell);
+    assert_eq!(store(&mut stream).status, 400);
+}
+
+#[test]
+fn the_console_reloads_too_and_says_what_only_the_next_start_changes() {
+    let shell = rest_console::start_with(SQLITE, rest_console::KEYS);
+    let session = open_session(&shell);
+    read_until(&shell, &session, "R.O.B.U.S.T.# ");
+    edit(&shell, "[AssetService]", "[Logging]\n    Rotation = hourly\n    Levels = \"info,gridshell=debug\"\n[AssetService]");
+    command(&shell, &session, "config+reload");
+    let said = read_until(&shell, &session, "only the next start of the program changes: [Logging] Rotation");
+    assert!(said.contains("the configuration was read again and is in force"), "{said}");
+    command(&shell, &session, "config+show+Logging");
+    read_until(&shell, &session, "Rotation = hourly");
+    // Commands of services are still there, once.
+    command(&shell, &session, "show+upstreams");
+    read_until(&shell, &session, "This shell asks no other shells");
+}
+
+#[test]
+fn log_levels_change() {
+    let shell = Shell::start(SQLITE);
+    shell.get("/assets/no-uuid");
+    shell.wait_for_output("asked for an asset whose id is no UUID");
+    edit(&shell, "[ServiceList]", "[Logging]\n    Levels = \"info,gridshell_connectors=error\"\n[ServiceList]");
+    reload(&shell);
+    let before = shell.output().matches("whose id is no UUID").count();
+    shell.get("/assets/no-uuid");
+    edit(&shell, "gridshell_connectors=error", "gridshell_connectors=info");
+    reload(&shell);
+    shell.get("/assets/another");
+    shell.wait_for_output("another");
+    assert_eq!(shell.output().matches("whose id is no UUID").count(), before + 1);
+}
+
+#[test]
+fn upstreams_and_their_weights_change_under_load() {
+    let (first, second) = (Shell::start(SQLITE), Shell::start(&SQLITE.replace("test.db", "second.db")));
+    let path = store(&first, 4);
+    assert_eq!(store(&second, 4), path);
+    let edge = SQLITE.replace(
+        "LocalServiceModule = \"OpenSim.Services.AssetService.dll:AssetService\"",
+        &format!(
+            "LocalServiceModule = \"remote_asset\"\n    CacheMegabytes = 0\n    AssetServerURI = \"http://127.0.0.1:{}\"",
+            first.port
+        ),
+    );
+    let edge = Shell::start(&edge);
+    let load = Load::start(edge.port, &path);
+    let (alone, both) = (
+        format!("\"http://127.0.0.1:{}\"", first.port),
+        format!("\"http://127.0.0.1:{}, http://127.0.0.1:{}*3\"", first.port, second.port),
+    );
+    for _ in 0..3 {
+        load.go_on(50);
+        edit(&edge, &alone, &both);
+        reload(&edge);
+        let asked = |shell: &Shell| metric(shell, "gridshell_requests_total{connector=\"asset\",method=\"get\",result=\"ok\"}");
+        let before = asked(&second);
+        load.go_on(100);
+        assert!(asked(&second) > before, "the second shell is asked now");
+        edit(&edge, &both, &alone);
+        reload(&edge);
+    }
+    load.end();
+}
+
+#[test]
+fn a_command_line_counts_again() {
+    let mut shell = Shell::launch_in(TempDir::new().unwrap(), SQLITE, &["-console=none", "-prompt=x"], Stdio::null());
+    shell.wait_until_ready();
+    hang_up_and_wait_for(&shell, DONE);
+    assert!(!shell.output().contains("only the next start"), "{}", shell.output());
+}

@@ -1,0 +1,78 @@
+//! A configuration that is wrong, or cannot be applied, changes nothing.
+
+use std::net::TcpListener;
+
+use crate::common::{SQLITE, Shell, free_port, try_get};
+use crate::load::Load;
+use crate::{DONE, count, edit, hang_up_and_wait_for, reload, store};
+
+const REFUSED: &str = "[RELOAD]: the configuration";
+
+#[test]
+fn all_mistakes_are_said_and_nothing_changes() {
+    let shell = Shell::start(SQLITE);
+    let path = store(&shell, 21);
+    let load = Load::start(shell.port, &path);
+    let other = free_port();
+    edit(&shell, "[DatabaseService]", &format!("    Other = \"{other}/asset\"\n[DatabaseService]"));
+    edit(&shell, "MaxRequestsPerConnection = 0", "MaxRequestsPerConnection = none");
+    edit(&shell, "BaseDirectory", "BaseDirectori");
+    hang_up_and_wait_for(&shell, REFUSED);
+    load.go_on(50);
+    let output = shell.output();
+    let line = output.lines().find(|line| line.contains(REFUSED)).unwrap();
+    for mistake in ["Robust.ini", "MaxRequestsPerConnection", "BaseDirectory", "the old one stays"] {
+        assert!(line.contains(mistake), "{mistake} is missing in {line}");
+    }
+    assert!(try_get(other, &path).is_err(), "the right half of a wrong file was applied");
+    edit(&shell, "MaxRequestsPerConnection = none", "MaxRequestsPerConnection = 0");
+    edit(&shell, "BaseDirectori", "BaseDirectory");
+    reload(&shell);
+    assert_eq!(try_get(other, &path).unwrap().status, 200);
+    load.end();
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let shell = Shell::start(SQLITE);
+    let path = store(&shell, 22);
+    let (free, taken) = (free_port(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let taken_port = taken.local_addr().unwrap().port();
+    let lines = format!("    A = \"{free}/asset\"\n    B = \"{taken_port}/asset\"\n[DatabaseService]");
+    edit(&shell, "[DatabaseService]", &lines);
+    hang_up_and_wait_for(&shell, &format!("port {taken_port} cannot be used"));
+    assert_eq!(shell.get(&path).status, 200);
+    while try_get(free, &path).is_ok() {}
+    drop(taken);
+    reload(&shell);
+    assert_eq!(try_get(taken_port, &path).unwrap().status, 200);
+    assert_eq!(try_get(free, &path).unwrap().status, 200);
+}
+
+#[test]
+fn a_database_that_cannot_be_opened() {
+    let shell = Shell::start(SQLITE);
+    let path = store(&shell, 23);
+    std::fs::write(shell.folder.path().join("broken.db"), "this is no database, however often it is opened".repeat(100)).unwrap();
+    edit(&shell, "URI=file:test.db", "URI=file:broken.db");
+    hang_up_and_wait_for(&shell, "[RELOAD]: the configuration cannot be applied");
+    assert_eq!(shell.get(&path).status, 200);
+    assert_eq!(try_get(shell.admin_port, "/readyz").unwrap().status, 200);
+    edit(&shell, "URI=file:broken.db", "URI=file:test.db");
+    reload(&shell);
+    assert_eq!(shell.get(&path).status, 200);
+}
+
+#[test]
+fn a_file_that_is_gone() {
+    let shell = Shell::start(SQLITE);
+    let path = store(&shell, 24);
+    let file = shell.folder.path().join("Robust.ini");
+    let ini = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    hang_up_and_wait_for(&shell, REFUSED);
+    assert_eq!(shell.get(&path).status, 200);
+    std::fs::write(&file, ini).unwrap();
+    reload(&shell);
+    assert_eq!(count(&shell, DONE), 1);
+}
