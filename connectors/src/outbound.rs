@@ -1,11 +1,13 @@
 //! What all OUT connectors do alike: put requests together, and turn an answer that is none back into the kind of its failure.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use bytes::Bytes;
 use gridshell_interfaces::{ErrorKind, Result, ServiceError};
 use uuid::Uuid;
 
 use crate::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use crate::transport::{Answer, Kind, Outgoing, Repeat, Transport};
+use crate::transport::{Answer, Check, Kind, Outgoing, Repeat, Transport};
 
 /// The content type of forms (transport.md section 4).
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -29,7 +31,7 @@ pub(crate) fn plain(method: Method, target: String, effect: Effect, subject: Opt
         Effect::WriteOnce => (Kind::Write, Repeat::Unsafe),
     };
     let affinity = subject.map(|id| id.as_u64_pair().0 ^ id.as_u64_pair().1);
-    Outgoing { method, target, headers: HeaderMap::new(), body: Bytes::new(), kind, repeat, affinity }
+    Outgoing { method, target, headers: HeaderMap::new(), body: Bytes::new(), kind, repeat, affinity, check: None }
 }
 
 /// A POST.
@@ -44,13 +46,60 @@ pub(crate) fn post(
     Outgoing { headers, body, ..plain(Method::POST, target.into(), effect, subject) }
 }
 
-/// Sends a request whose answer has a status of success, whatever is asked for. `asked` is what stands for the request in messages.
+/// Sends a request whose answer has a status of success, whatever is asked for, and reads its body. `asked` is what stands for the
+/// request in messages.
 ///
 /// # Errors
-/// Nobody answers, or with another status: of what kind, [`failure`] says.
-pub(crate) async fn ask(transport: &dyn Transport, request: Outgoing, asked: &str) -> Result<Bytes> {
+/// As [`ask_for`]; and of the kind that [`failure`] says, when the answer has another status.
+pub(crate) async fn ask<T, R>(transport: &dyn Transport, request: Outgoing, asked: &str, read: R) -> Result<T>
+where
+    T: Send + 'static,
+    R: Fn(&Bytes) -> Result<T> + Send + Sync + 'static,
+{
+    match ask_for(transport, request, move |answer| read(&answer.body)).await? {
+        Asked::Read(found) => Ok(found),
+        Asked::Other(answer) => Err(failure(&answer, asked)),
+    }
+}
+
+/// What was answered.
+pub(crate) enum Asked<T> {
+    /// With success, and this.
+    Read(T),
+    /// With another status.
+    Other(Answer),
+}
+
+/// Sends a request, and reads an answer of success.
+///
+/// An answer that cannot be read, or says no more than that the shell there cannot do its work, is no answer: as long as that is safe,
+/// another shell is asked.
+///
+/// # Errors
+/// Nobody answers; or what `read` finds.
+pub(crate) async fn ask_for<T, R>(transport: &dyn Transport, mut request: Outgoing, read: R) -> Result<Asked<T>>
+where
+    T: Send + 'static,
+    R: Fn(&Answer) -> Result<T> + Send + Sync + 'static,
+{
+    let read = Arc::new(read);
+    // What is read while the answer is checked is not read again.
+    let found = Arc::new(Mutex::new(None));
+    let (reader, place) = (read.clone(), found.clone());
+    request.check = Some(Check::new(move |answer| match reader(answer) {
+        Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal) => Err(error.message),
+        outcome => {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            Ok(())
+        }
+    }));
     let answer = transport.send(request).await?;
-    if answer.status.is_success() { Ok(answer.body) } else { Err(failure(&answer, asked)) }
+    if !answer.status.is_success() {
+        return Ok(Asked::Other(answer));
+    }
+    let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // A transport to one place alone has no use for checks.
+    found.unwrap_or_else(|| read(&answer)).map(Asked::Read)
 }
 
 /// The failure that a status stands for. IN connectors say 503 for what cannot be reached and 500 for what is broken, and so does

@@ -29,6 +29,35 @@ pub struct Outgoing {
     /// A number for what the request is about (an asset, a user's inventory). Where the operator has chosen that, requests with the
     /// same number go to the same upstream; and a read with the number of a fresh write goes where the write went.
     pub affinity: Option<u64>,
+    /// Looks at an answer with a status of success. One that does not pass is no answer: where another shell can be asked, it is.
+    pub check: Option<Check>,
+}
+
+/// What an answer has to pass; the error says what is wrong with it.
+#[derive(Clone)]
+pub struct Check(Arc<CheckFunction>);
+
+type CheckFunction = dyn Fn(&Answer) -> Result<(), String> + Send + Sync;
+
+impl Check {
+    /// A check by this function, which is called at most once for each answer.
+    pub fn new(check: impl Fn(&Answer) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+
+    /// Looks at an answer.
+    ///
+    /// # Errors
+    /// It does not pass.
+    pub fn pass(&self, answer: &Answer) -> Result<(), String> {
+        (self.0)(answer)
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Check")
+    }
 }
 
 /// Whether a request changes anything: reads and writes may go to different shells.
@@ -66,7 +95,8 @@ pub enum TransportError {
     /// Nobody can be reached, or all who can are busy; names the addresses.
     #[error("{0}")]
     Unavailable(String),
-    /// What came back is no HTTP answer, or is larger than what is taken; or what was to be sent is no HTTP request.
+    /// What came back is no HTTP answer, does not pass the check, or is larger than what is taken; or what was to be sent is no HTTP
+    /// request.
     #[error("{0}")]
     Malformed(String),
 }

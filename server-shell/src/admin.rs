@@ -50,6 +50,8 @@ pub struct Watched {
     pub databases: Vec<(String, Database)>,
     /// Of each at least one member must be usable.
     pub upstreams: Vec<Arc<UpstreamGroup>>,
+    /// Connectors that could not be loaded: with one of them the program is never ready.
+    pub failed: Vec<String>,
 }
 
 impl State {
@@ -126,6 +128,10 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
             tracing::warn!(group = name, "not ready: no upstream of a group can be used");
             report.push_str(&format!("upstreams of {name}: none can be used\n"));
         }
+    }
+    for connector in &watched.failed {
+        ready = false;
+        report.push_str(&format!("{connector}: could not be loaded\n"));
     }
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.content_type("text/plain").body(if ready { format!("ready\n{report}") } else { report })

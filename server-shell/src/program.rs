@@ -227,7 +227,9 @@ impl Running {
             PreparedAdmin::Other(admin) => std::mem::replace(&mut self.admin, admin),
         };
         if let Some(admin) = &self.admin {
-            admin.watch(Watched { databases: built.databases.clone(), upstreams: built.upstreams.clone() });
+            let (databases, upstreams) = (built.databases.clone(), built.upstreams.clone());
+            let failed = built.failed.iter().map(|connector| connector.text.clone()).collect();
+            admin.watch(Watched { databases, upstreams, failed });
         }
         self.console.commands().replace_services(|commands| register_service_commands(commands, built));
         self.retiring.spawn(async move {

@@ -3,7 +3,7 @@
 //! The new configuration is read, checked and built beside the running one, which serves meanwhile. Only when all of it has succeeded do
 //! new requests go to the new connectors, in one step for each listener. Whatever is wrong, nothing has changed.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use gridshell_config::{Configuration, Problem};
 
 use crate::console::{ConfigSection, Shell};
@@ -57,7 +57,10 @@ impl Running {
         let built = self.modules.build(&plan, &self.page).await;
         let prepared = match built.failed.as_slice() {
             [] => self.prepare(&plan, built, None),
-            failed => Err(anyhow::anyhow!("nothing has changed: {}", failed.join("; "))),
+            failed => {
+                let failed = failed.iter().map(|connector| format!("{} cannot be loaded: {}", connector.text, connector.reason));
+                Err(anyhow!("{}", failed.collect::<Vec<_>>().join("; ")))
+            }
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,

@@ -11,9 +11,10 @@ use gridshell_interfaces::{Result, ServiceError};
 use uuid::Uuid;
 
 use super::codec;
-use crate::http::{Method, StatusCode};
-use crate::outbound::{self, Effect, unreadable};
-use crate::transport::{Outgoing, Transport};
+use crate::http::{Method, StatusCode, header};
+use crate::outbound::{self, Asked, Effect, unreadable};
+use crate::transport::{Answer, Outgoing, Transport};
+use crate::wire::WireError;
 use crate::wire::dotnet::{self, Style};
 
 /// The content type of all bodies that are sent (assets.md section 9).
@@ -48,20 +49,29 @@ impl RemoteAssetService {
         Self { transport }
     }
 
-    /// The body of a GET, `None` for 404.
-    async fn look_up(&self, id: Uuid, target: &str) -> Result<Option<Bytes>> {
+    /// What `read` makes of the answer to a GET, `None` for 404.
+    async fn look_up<T, R>(&self, id: Uuid, target: &str, read: R) -> Result<Option<T>>
+    where
+        T: Send + 'static,
+        R: Fn(&Answer) -> Result<T> + Send + Sync + 'static,
+    {
         let request = outbound::plain(Method::GET, target.to_owned(), Effect::Read, Some(id));
-        let answer = self.transport.send(request).await?;
-        match answer.status {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => Ok(Some(answer.body)),
-            _ => Err(outbound::failure(&answer, target)),
+        match outbound::ask_for(&*self.transport, request, read).await? {
+            Asked::Read(found) => Ok(Some(found)),
+            Asked::Other(answer) if answer.status == StatusCode::NOT_FOUND => Ok(None),
+            Asked::Other(answer) => Err(outbound::failure(&answer, target)),
         }
     }
 
-    async fn ask(&self, request: Outgoing) -> Result<Bytes> {
+    /// What `read` makes of the answer to a change; `what` is the change.
+    async fn change<T, R>(&self, request: Outgoing, what: &'static str, read: R) -> Result<T>
+    where
+        T: Send + 'static,
+        R: Fn(&[u8]) -> std::result::Result<T, WireError> + Send + Sync + 'static,
+    {
         let asked = format!("{} {}", request.method, request.target);
-        outbound::ask(&*self.transport, request, &asked).await
+        let read = move |body: &Bytes| read(body).map_err(|error| unreadable(what, body, error));
+        outbound::ask(&*self.transport, request, &asked, read).await
     }
 
     async fn exist_of_some(&self, ids: &[Uuid]) -> Result<Vec<bool>> {
@@ -69,21 +79,17 @@ impl RemoteAssetService {
         let subject = if let [id] = ids { Some(*id) } else { None };
         let texts: Vec<String> = ids.iter().map(Uuid::to_string).collect();
         let request = outbound::post(EXIST_PATH, XML, dotnet::string_array_document(&texts), Effect::Read, subject);
-        let answer = self.transport.send(request).await?;
-        match answer.status {
-            // Old versions do not know the question, and answer it as any unknown path (transport.md section 2.1).
-            StatusCode::NOT_FOUND => self.exist_one_by_one(ids).await,
-            status if status.is_success() && answer.body.is_empty() => self.exist_one_by_one(ids).await,
-            status if status.is_success() => {
-                let exist = dotnet::read_boolean_array(&answer.body);
-                let exist = exist.map_err(|error| unreadable(EXIST_PATH, &answer.body, error))?;
-                if exist.len() != ids.len() {
-                    let wrong = format!("{} values instead of {}", exist.len(), ids.len());
-                    return Err(unreadable(EXIST_PATH, &answer.body, wrong));
-                }
-                Ok(exist)
-            }
-            _ => Err(outbound::failure(&answer, EXIST_PATH)),
+        let expected = ids.len();
+        // Old versions do not know the question, and answer it as any unknown path (transport.md section 2.1).
+        let read = move |answer: &Answer| match answer.body.is_empty() {
+            true => Ok(None),
+            false => read_existence(&answer.body, expected).map(Some),
+        };
+        match outbound::ask_for(&*self.transport, request, read).await? {
+            Asked::Read(Some(exist)) => Ok(exist),
+            Asked::Read(None) => self.exist_one_by_one(ids).await,
+            Asked::Other(answer) if answer.status == StatusCode::NOT_FOUND => self.exist_one_by_one(ids).await,
+            Asked::Other(answer) => Err(outbound::failure(&answer, EXIST_PATH)),
         }
     }
 
@@ -101,22 +107,39 @@ impl RemoteAssetService {
 impl AssetService for RemoteAssetService {
     async fn get(&self, id: Uuid) -> Result<Option<Asset>> {
         let target = format!("/assets/{id}");
-        let Some(body) = self.look_up(id, &target).await? else { return Ok(None) };
-        let asset = codec::decode_asset_answer(&body).map_err(|error| unreadable(&target, &body, error))?.asset;
-        check_id(id, asset.metadata.id, &target, &body)?;
-        Ok(Some(asset))
+        let asked = target.clone();
+        let read = move |Answer { body, .. }: &Answer| {
+            let asset = codec::decode_asset_answer(body).map_err(|error| unreadable(&asked, body, error))?.asset;
+            check_id(id, asset.metadata.id, &asked, body)?;
+            Ok(asset)
+        };
+        self.look_up(id, &target, read).await
     }
 
     async fn metadata(&self, id: Uuid) -> Result<Option<AssetMetadata>> {
         let target = format!("/assets/{id}/metadata");
-        let Some(body) = self.look_up(id, &target).await? else { return Ok(None) };
-        let metadata = codec::decode_metadata(&body).map_err(|error| unreadable(&target, &body, error))?;
-        check_id(id, metadata.id, &target, &body)?;
-        Ok(Some(metadata))
+        let asked = target.clone();
+        let read = move |Answer { body, .. }: &Answer| {
+            let metadata = codec::decode_metadata(body).map_err(|error| unreadable(&asked, body, error))?;
+            check_id(id, metadata.id, &asked, body)?;
+            Ok(metadata)
+        };
+        self.look_up(id, &target, read).await
     }
 
     async fn data(&self, id: Uuid) -> Result<Option<Bytes>> {
-        self.look_up(id, &format!("/assets/{id}/data")).await
+        let target = format!("/assets/{id}/data");
+        let asked = target.clone();
+        let read = move |answer: &Answer| {
+            // Nothing in the bytes shows whether they are the asset's. They are application/octet-stream (assets.md section 3); what servers
+            // that are no shells say of themselves is a page.
+            let content_type = answer.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            match content_type {
+                Some(page) if page.starts_with("text/html") => Err(unreadable(&asked, &answer.body, "it is a page")),
+                _ => Ok(answer.body.clone()),
+            }
+        };
+        self.look_up(id, &target, read).await
     }
 
     async fn exist(&self, ids: &[Uuid]) -> Result<Vec<bool>> {
@@ -133,11 +156,11 @@ impl AssetService for RemoteAssetService {
         let id = asset.metadata.id;
         let document = codec::encode_asset(&asset, Style::Compact)
             .map_err(|error| ServiceError::refused(format!("asset {id} cannot be sent: {error}")))?;
-        let body = self.ask(outbound::post(STORE_PATH, XML, document, Effect::Write, Some(id))).await?;
-        let text = dotnet::read_string(&body).map_err(|error| unreadable("the store of an asset", &body, error))?;
+        let request = outbound::post(STORE_PATH, XML, document, Effect::Write, Some(id));
+        let text = self.change(request, "the store of an asset", dotnet::read_string).await?;
         match parse_uuid(&text) {
             Some(stored) if !stored.is_nil() => Ok(stored),
-            None if !text.trim().is_empty() => Err(unreadable("the store of an asset", &body, "its id is no UUID")),
+            None if !text.trim().is_empty() => Err(unreadable("the store of an asset", text.as_bytes(), "its id is no UUID")),
             // The zero UUID, or nothing at all where the type may not be imported.
             _ => Err(ServiceError::refused(format!("the upstream will not take asset {id}"))),
         }
@@ -158,15 +181,23 @@ impl AssetService for RemoteAssetService {
         };
         let document = codec::encode_asset(&Asset { metadata, data: Some(data) }, Style::Compact)
             .map_err(|error| ServiceError::internal(format!("asset {id} cannot be sent: {error}")))?;
-        let body = self.ask(outbound::post(format!("/assets/{id}"), XML, document, Effect::Write, Some(id))).await?;
-        dotnet::read_boolean(&body).map_err(|error| unreadable("the update of an asset", &body, error))
+        let request = outbound::post(format!("/assets/{id}"), XML, document, Effect::Write, Some(id));
+        self.change(request, "the update of an asset", dotnet::read_boolean).await
     }
 
     /// False also where the upstream does not let assets be deleted, and when there was none: its IN connector says so.
     async fn delete(&self, id: Uuid) -> Result<bool> {
-        let body = self.ask(outbound::plain(Method::DELETE, format!("/assets/{id}"), Effect::Write, Some(id))).await?;
-        dotnet::read_boolean(&body).map_err(|error| unreadable("the deletion of an asset", &body, error))
+        let request = outbound::plain(Method::DELETE, format!("/assets/{id}"), Effect::Write, Some(id));
+        self.change(request, "the deletion of an asset", dotnet::read_boolean).await
     }
+}
+
+fn read_existence(body: &[u8], expected: usize) -> Result<Vec<bool>> {
+    let exist = dotnet::read_boolean_array(body).map_err(|error| unreadable(EXIST_PATH, body, error))?;
+    if exist.len() != expected {
+        return Err(unreadable(EXIST_PATH, body, format!("{} values instead of {expected}", exist.len())));
+    }
+    Ok(exist)
 }
 
 /// An answer about another asset, or without any id, must never pass for this one.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gridshell_interfaces::inventory::{
     FolderContent, FolderType, InventoryFolder, InventoryItem, InventoryService, ItemMove, MAX_FOLDERS_OF_ONE_CALL,
     MAX_IDS_OF_ONE_CALL,
@@ -49,14 +50,20 @@ impl RemoteInventoryService {
     }
 
     /// Sends a call and reads its answer.
-    async fn ask<T>(&self, call: Call, decode: impl FnOnce(&[u8]) -> std::result::Result<T, CodecError> + Send) -> Result<T> {
+    async fn ask<T, D>(&self, call: Call, decode: D) -> Result<T>
+    where
+        T: Send + 'static,
+        D: Fn(&[u8]) -> std::result::Result<T, CodecError> + Send + Sync + 'static,
+    {
         let operation = call.method().name();
         let request = outbound::post(PATH, FORM, call.encode(), effect(call.method()), user_of(&call));
-        let body = outbound::ask(&*self.transport, request, operation).await?;
-        decode(&body).map_err(|error| match error {
-            CodecError::Failure => ServiceError::unavailable(format!("{operation}: the upstream answered that it failed")),
-            _ => unreadable(operation, &body, error),
-        })
+        let read = move |body: &Bytes| {
+            decode(body).map_err(|error| match error {
+                CodecError::Failure => ServiceError::unavailable(format!("{operation}: the upstream answered that it failed")),
+                _ => unreadable(operation, body, error),
+            })
+        };
+        outbound::ask(&*self.transport, request, operation, read).await
     }
 
     /// Sends a change.
@@ -139,7 +146,7 @@ impl InventoryService for RemoteInventoryService {
             return Ok(None);
         }
         let owner = principal.unwrap_or_default();
-        self.ask(Call::GetFolderContent { principal, folder }, |body| codec::decode_folder_content(body, owner)).await
+        self.ask(Call::GetFolderContent { principal, folder }, move |body| codec::decode_folder_content(body, owner)).await
     }
 
     async fn folders_content(&self, folders: &[Uuid], principal: Option<Uuid>) -> Result<Vec<Option<FolderContent>>> {
@@ -149,8 +156,9 @@ impl InventoryService for RemoteInventoryService {
         let asked: Vec<Uuid> = folders.iter().copied().filter(|id| seen.insert(*id)).collect();
         let mut found = HashMap::new();
         for some in asked.chunks(FOLDERS_OF_ONE_REQUEST) {
-            let call = Call::GetMultipleFoldersContent { principal, folders: some.to_vec() };
-            let contents = self.ask(call, |body| codec::decode_folders_content(body, some)).await?;
+            let folders = some.to_vec();
+            let call = Call::GetMultipleFoldersContent { principal, folders: folders.clone() };
+            let contents = self.ask(call, move |body| codec::decode_folders_content(body, &folders)).await?;
             found.extend(some.iter().zip(contents).filter_map(|(id, content)| Some((*id, content?))));
         }
         Ok(folders.iter().map(|id| found.remove(id)).collect())

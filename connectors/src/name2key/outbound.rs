@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gridshell_interfaces::name2key::{
     Grid, Imported, MAX_GRID_BYTES, MAX_LOOK_UPS_OF_ONE_CALL, MAX_MATCHES, MAX_NAME_BYTES, Name2KeyService, NameEntry, NameRows,
     NameStatistics, Registration,
@@ -33,16 +34,22 @@ impl RemoteName2KeyService {
     }
 
     /// Sends a call and reads its answer.
-    async fn ask<T>(&self, call: Call, decode: impl FnOnce(&[u8]) -> std::result::Result<T, CodecError> + Send) -> Result<T> {
+    async fn ask<T, D>(&self, call: Call, decode: D) -> Result<T>
+    where
+        T: Send + 'static,
+        D: Fn(&[u8]) -> std::result::Result<T, CodecError> + Send + Sync + 'static,
+    {
         let operation = call.method().name();
         let request = outbound::post(PATH, FORM, call.encode(), effect(call.method()), key_of(&call));
-        let body = outbound::ask(&*self.transport, request, operation).await?;
-        decode(&body).map_err(|error| match error {
-            CodecError::Failure(kind) => {
-                ServiceError { kind, message: format!("{operation}: the upstream answered that it failed ({kind:?})") }
-            }
-            _ => unreadable(operation, &body, error),
-        })
+        let read = move |body: &Bytes| {
+            decode(body).map_err(|error| match error {
+                CodecError::Failure(kind) => {
+                    ServiceError { kind, message: format!("{operation}: the upstream answered that it failed ({kind:?})") }
+                }
+                _ => unreadable(operation, body, error),
+            })
+        };
+        outbound::ask(&*self.transport, request, operation, read).await
     }
 }
 
@@ -84,7 +91,8 @@ impl Name2KeyService for RemoteName2KeyService {
         for some in asked.chunks(LOOK_UPS_OF_ONE_REQUEST) {
             let names = some.iter().map(|(_, name)| (*name).to_owned()).collect();
             let call = Call::GetKeys { names, asker: grid_of(asker) };
-            let found = self.ask(call, |body| codec::decode_answers(body, some.len())).await?;
+            let expected = some.len();
+            let found = self.ask(call, move |body| codec::decode_answers(body, expected)).await?;
             for ((place, _), entries) in some.iter().zip(found) {
                 answers[*place] = entries;
             }
@@ -97,7 +105,8 @@ impl Name2KeyService for RemoteName2KeyService {
         let mut answers = Vec::with_capacity(keys.len());
         for some in keys.chunks(LOOK_UPS_OF_ONE_REQUEST) {
             let call = Call::GetNames { keys: some.to_vec(), asker: grid_of(asker) };
-            answers.extend(self.ask(call, |body| codec::decode_answers(body, some.len())).await?);
+            let expected = some.len();
+            answers.extend(self.ask(call, move |body| codec::decode_answers(body, expected)).await?);
         }
         Ok(answers)
     }

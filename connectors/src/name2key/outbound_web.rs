@@ -13,8 +13,8 @@ use gridshell_interfaces::{Result, ServiceError};
 use uuid::Uuid;
 
 use crate::http::{Method, StatusCode};
-use crate::outbound::{self, Effect, unreadable};
-use crate::transport::Transport;
+use crate::outbound::{self, Asked, Effect, unreadable};
+use crate::transport::{Answer, Transport};
 
 /// How many names W-Hat's server looks up in one request (name2key.md section 7.1).
 const NAMES_OF_ONE_REQUEST: usize = 50;
@@ -44,17 +44,22 @@ impl RemoteName2KeyWebService {
         Self { transport }
     }
 
-    /// The text of an answer; `None` for 404, which the newer forms say of what is unknown.
-    async fn ask(&self, target: &str, subject: Option<Uuid>) -> Result<Option<String>> {
-        let request = outbound::plain(Method::GET, target.to_owned(), Effect::Read, subject);
-        let answer = self.transport.send(request).await?;
-        match answer.status {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => match std::str::from_utf8(&answer.body) {
-                Ok(text) => Ok(Some(text.trim_start_matches('\u{feff}').trim().to_owned())),
-                Err(error) => Err(unreadable(target, &answer.body, error)),
-            },
-            _ => Err(outbound::failure(&answer, target)),
+    /// What `read` makes of the text of an answer, without blanks around it; `None` for 404, which the newer forms say of what is unknown.
+    async fn ask<T, R>(&self, target: String, subject: Option<Uuid>, read: R) -> Result<Option<T>>
+    where
+        T: Send + 'static,
+        R: Fn(&str, &str) -> Result<T> + Send + Sync + 'static,
+    {
+        let request = outbound::plain(Method::GET, target.clone(), Effect::Read, subject);
+        let asked = target.clone();
+        let read = move |Answer { body, .. }: &Answer| match std::str::from_utf8(body) {
+            Ok(text) => read(text.trim_start_matches('\u{feff}').trim(), &asked),
+            Err(error) => Err(unreadable(&asked, body, error)),
+        };
+        match outbound::ask_for(&*self.transport, request, read).await? {
+            Asked::Read(found) => Ok(Some(found)),
+            Asked::Other(answer) if answer.status == StatusCode::NOT_FOUND => Ok(None),
+            Asked::Other(answer) => Err(outbound::failure(&answer, &target)),
         }
     }
 
@@ -62,13 +67,15 @@ impl RemoteName2KeyWebService {
     async fn keys_of(&self, names: &[&str]) -> Result<Vec<Option<Uuid>>> {
         let parameter = if names.len() == 1 { "name" } else { "names" };
         let target = format!("/name2key?terse=1&{parameter}={}", names.join(","));
-        let Some(text) = self.ask(&target, None).await? else { return Ok(vec![None; names.len()]) };
-        let keys: Vec<_> = text.lines().map(|line| key_of_line(line, &target)).collect::<Result<_>>()?;
-        if keys.len() != names.len() {
-            let wrong = format!("{} lines instead of {}", keys.len(), names.len());
-            return Err(unreadable(&target, text.as_bytes(), wrong));
-        }
-        Ok(keys)
+        let expected = names.len();
+        let read = move |text: &str, target: &str| {
+            let keys: Vec<_> = text.lines().map(|line| key_of_line(line, target)).collect::<Result<_>>()?;
+            if keys.len() != expected {
+                return Err(unreadable(target, text.as_bytes(), format!("{} lines instead of {expected}", keys.len())));
+            }
+            Ok(keys)
+        };
+        Ok(self.ask(target, None, read).await?.unwrap_or_else(|| vec![None; expected]))
     }
 }
 
@@ -100,12 +107,14 @@ impl Name2KeyService for RemoteName2KeyWebService {
 
     async fn by_key(&self, key: Uuid, _asker: Option<&Grid>) -> Result<Vec<NameEntry>> {
         let target = format!("/key2name/{key}");
-        let Some(name) = self.ask(&target, Some(key)).await? else { return Ok(Vec::new()) };
-        let canonical = canonical_name(&name);
-        match is_name(&canonical) {
-            true => Ok(vec![entry(key, &canonical)]),
-            false => Err(unreadable(&target, name.as_bytes(), "it is no name")),
-        }
+        let read = move |name: &str, target: &str| {
+            let canonical = canonical_name(name);
+            match is_name(&canonical) {
+                true => Ok(entry(key, &canonical)),
+                false => Err(unreadable(target, name.as_bytes(), "it is no name")),
+            }
+        };
+        Ok(self.ask(target, Some(key), read).await?.into_iter().collect())
     }
 
     async fn by_prefix(&self, _prefix: &str, _limit: usize) -> Result<Vec<NameEntry>> {

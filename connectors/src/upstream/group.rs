@@ -5,7 +5,8 @@
 //! tried on a member that was not asked yet:
 //! - any request, when it surely was not carried out, because no connection came about;
 //! - a request that is safe to repeat, after any other failure, and after an answer 502, 503 or 504, out of the retry budget. When
-//!   nobody answers better, such an answer is given back, so that its meaning survives the hop.
+//!   nobody answers better, such an answer is given back, so that its meaning survives the hop. An answer that does not pass the
+//!   request's check is such a failure too.
 //!
 //! A member from which nothing of an answer comes for a while (`patience`) loses a request that is safe to repeat to another, if a
 //! usable one is left. Redirects are not followed: the original's services give none.
@@ -179,10 +180,16 @@ impl UpstreamGroup {
                 visit.ended(&Verdict::Refused(answer.status));
                 Attempt::Refusal(answer)
             }
-            Ok(answer) => {
-                visit.ended(&Verdict::Well);
-                Attempt::Answer(answer)
-            }
+            Ok(answer) => match unfit(request, &answer) {
+                None => {
+                    visit.ended(&Verdict::Well);
+                    Attempt::Answer(answer)
+                }
+                Some(failure) => {
+                    visit.ended(&Verdict::Failed(&failure));
+                    Attempt::Failure(failure)
+                }
+            },
             Err(failure) => {
                 // What earlier attempts have left of the time may be too little for any member: then it says nothing of this one.
                 let fair = self.patience.min(self.answer_time).min(self.total_time);
@@ -278,6 +285,12 @@ enum Attempt {
     /// The member answers that it cannot do its work.
     Refusal(Answer),
     Failure(Failure),
+}
+
+/// Why an answer of success is none for this request.
+fn unfit(request: &Outgoing, answer: &Answer) -> Option<Failure> {
+    let check = request.check.as_ref().filter(|_| answer.status.is_success())?;
+    check.pass(answer).err().map(Failure::malformed)
 }
 
 /// A member that answers so has nobody behind it, or is overloaded.

@@ -139,6 +139,7 @@ mod tests {
             kind,
             repeat: Repeat::Safe,
             affinity,
+            check: None,
         };
         split.send(request).await.unwrap().body
     }

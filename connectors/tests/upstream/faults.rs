@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gridshell_connectors::http::StatusCode;
-use gridshell_connectors::transport::{Outgoing, Transport, TransportError};
+use gridshell_connectors::transport::{Answer, Check, Outgoing, Transport, TransportError};
 use gridshell_connectors::upstream::{CheckOptions, EjectionOptions, GroupOptions, Policy, RetryOptions, Standing};
 
 use crate::server::{Manner, Server, says};
@@ -46,6 +46,26 @@ async fn no_read_fails_while_one_member_is_healthy() {
         assert!(state.members[0].last_failure.is_some());
         assert_eq!((state.members[1].standing, state.members[1].failures), (Standing::Healthy, 0));
     }
+}
+
+#[tokio::test]
+async fn an_answer_to_something_else_is_asked_of_another_member() {
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nIt works!";
+    let (wrong, good) = (Server::start(says(page)).await, Server::start(Manner::Good).await);
+    let options = GroupOptions { policy: Policy::RoundRobin, ..options() };
+    let group = group(&format!("{},{}", wrong.url(), good.url()), options);
+    let is_path = |answer: &Answer| if answer.body.starts_with(b"/") { Ok(()) } else { Err("it is no path".to_owned()) };
+    for number in 0..8 {
+        let target = format!("/{number}");
+        let answer = group.send(Outgoing { check: Some(Check::new(is_path)), ..read(&target) }).await.unwrap();
+        assert_eq!(answer.body, target);
+    }
+    let state = group.state();
+    assert_eq!((wrong.targets().len(), state.members[0].failures), (3, 3), "it is left alone after three of them");
+    assert_eq!(state.members[0].last_failure.as_deref(), Some("it is no path"));
+    // What must not be done twice is not: the answer may be wrong, and the work done.
+    group.send(Outgoing { check: Some(Check::new(|_| Err("no".to_owned()))), ..write("/x", "") }).await.unwrap_err();
+    assert_eq!(good.targets().iter().filter(|target| *target == "/x").count(), 1);
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ fn read(target: &str) -> Outgoing {
         kind: Kind::Read,
         repeat: Repeat::Safe,
         affinity: None,
+        check: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
-use gridshell_connectors::http::Router;
+use gridshell_connectors::http::{NotLoaded, Router};
 use gridshell_connectors::upstream::UpstreamGroup;
 use gridshell_interfaces::baked_texture::BakedTextureService;
 use gridshell_interfaces::library::LibraryService;
@@ -19,11 +19,19 @@ use super::name2key::Name2KeyServices;
 use super::upstream::Upstreams;
 use super::{BuiltInventory, ConnectorKind, ConnectorPlan, Plan, baked_texture, inventory};
 
+/// A connector that could not be built.
+pub struct FailedConnector {
+    /// The entry as it is written in the list.
+    pub text: String,
+    /// What went wrong.
+    pub reason: String,
+}
+
 /// What was built of one configuration, not listening yet.
 #[derive(Default)]
 pub struct Built {
-    /// Connectors that could not be built, and why.
-    pub failed: Vec<String>,
+    /// Connectors that could not be built. What they would answer is answered with 503.
+    pub failed: Vec<FailedConnector>,
     /// The connectors of each port.
     pub routers: BTreeMap<u16, Router>,
     /// The open databases with their names.
@@ -83,7 +91,10 @@ impl Modules {
                 Err(error) => {
                     tracing::error!("[SERVER UTILS]: {error:#}");
                     tracing::error!("[SERVER]: Failed to load {}", connector.text);
-                    built.failed.push(format!("{} cannot be loaded: {error:#}", connector.text));
+                    built.failed.push(FailedConnector { text: connector.text.clone(), reason: format!("{error:#}") });
+                    if let Some(router) = built.routers.get_mut(&connector.port) {
+                        NotLoaded::register(connector.kind.paths(), router);
+                    }
                 }
             }
         }

@@ -85,12 +85,12 @@ impl Name2KeyServicePlan {
 }
 
 impl Name2KeyConnectorPlan {
-    /// What the connector answers on its port.
+    /// What the connector answers on its port; empty for everything else.
     pub fn path(&self) -> &str {
         match &self.face {
             Face::Private => "/xname2key",
             Face::Web(_) => "/name2key",
-            Face::Gosl(options) => options.path.as_deref().unwrap_or("/ (everything else)"),
+            Face::Gosl(options) => options.path.as_deref().unwrap_or_default(),
         }
     }
 }

@@ -68,6 +68,18 @@ pub enum ConnectorKind {
     Name2Key(Name2KeyConnectorPlan),
 }
 
+impl ConnectorKind {
+    /// What it answers on its port; empty for everything that no other connector answers.
+    pub fn paths(&self) -> Vec<&str> {
+        match self {
+            Self::Asset(_) => vec!["/assets", "/get_assets_exist"],
+            Self::BakedTexture(_) => vec!["/bakes"],
+            Self::Inventory(_) => vec!["/xinventory"],
+            Self::Name2Key(plan) => vec![plan.path()],
+        }
+    }
+}
+
 /// The state of planning, and what planning functions of modules use.
 pub struct Planner<'a> {
     configuration: &'a Configuration,
@@ -321,16 +333,14 @@ impl<'a> Planner<'a> {
     fn warn_of_shared_paths(&mut self, connectors: &[ConnectorPlan]) {
         let mut seen: BTreeMap<(u16, &str), &str> = BTreeMap::new();
         for connector in connectors {
-            let path = match &connector.kind {
-                ConnectorKind::Asset(_) => "/assets",
-                ConnectorKind::BakedTexture(_) => "/bakes",
-                ConnectorKind::Inventory(_) => "/xinventory",
-                ConnectorKind::Name2Key(plan) => plan.path(),
-            };
+            // What shares one of them shares all.
+            let path = connector.kind.paths()[0];
             if let Some(first) = seen.get(&(connector.port, path)) {
                 self.problems.push(Problem::warning(format!(
-                    "{} answers nothing: on port {}, {path} belongs to {first}, which is listed before it",
-                    connector.text, connector.port
+                    "{} answers nothing: on port {}, {} belongs to {first}, which is listed before it",
+                    connector.text,
+                    connector.port,
+                    if path.is_empty() { "everything else" } else { path },
                 )));
             } else {
                 seen.insert((connector.port, path), &connector.text);

@@ -1,6 +1,9 @@
 //! A configuration that is wrong, or cannot be applied, changes nothing.
 
 use std::net::TcpListener;
+use std::process::Stdio;
+
+use tempfile::TempDir;
 
 use crate::common::{SQLITE, Shell, free_port, try_get};
 use crate::load::Load;
@@ -75,4 +78,24 @@ fn a_file_that_is_gone() {
     std::fs::write(&file, ini).unwrap();
     reload(&shell);
     assert_eq!(count(&shell, DONE), 1);
+}
+
+#[test]
+fn a_connector_that_was_not_loaded_is_503_and_comes_with_a_reload() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("test.db");
+    std::fs::write(&file, "this is no database, however often it is opened".repeat(100)).unwrap();
+    let shell = Shell::launch_in(folder, SQLITE, &["-console=none"], Stdio::null());
+    shell.wait_for_output("[SERVER]: ready after");
+    let path = "/assets/a55e7000-0000-4000-8000-000000000025";
+    assert_eq!(shell.get(path).status, 503, "not 404: the asset may be there");
+    assert_eq!(shell.post("/get_assets_exist", b"<ArrayOfString />").status, 503);
+    assert_ne!(shell.get("/bakes/a55e7000-0000-4000-8000-000000000025").status, 503, "what has loaded answers");
+    let ready = try_get(shell.admin_port, "/readyz").unwrap();
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("OpenSim.Server.Handlers.dll:AssetServiceConnector: could not be loaded"), "{}", ready.text());
+    std::fs::remove_file(&file).unwrap();
+    reload(&shell);
+    assert_eq!(shell.get(path).status, 404);
+    assert_eq!(try_get(shell.admin_port, "/readyz").unwrap().status, 200);
 }

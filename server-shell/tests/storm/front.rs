@@ -29,6 +29,8 @@ pub enum Manner {
     Slow(Duration),
     /// Bytes that are not HTTP come instead.
     Garbage,
+    /// A page of another server comes instead.
+    Page,
     /// Half of the body comes, and then the end of the connection.
     CutMidBody,
     /// Content-Length tells of bytes that never come.
@@ -150,6 +152,11 @@ async fn converse(shared: Arc<Shared>, stream: TcpStream) -> io::Result<()> {
             Manner::Garbage => {
                 stream.write_all(b"\x16\x03\x01 this is no HTTP\r\n\r\n").await?;
                 return stream.shutdown().await;
+            }
+            Manner::Page => {
+                let page = "<!DOCTYPE html><html><body><h1>It works!</h1></body></html>";
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", page.len());
+                stream.write_all(&[head.as_bytes(), page.as_bytes()].concat()).await?;
             }
             Manner::CutMidBody => {
                 let cut = [answer.head.as_bytes(), &answer.body[..half]].concat();

@@ -131,6 +131,7 @@ fn faults_under_load_lose_nothing_double_nothing_and_pass() {
             Manner::Overstated,
             Manner::Understated,
             Manner::Dead,
+            Manner::Page,
         ] {
             stage.fault(&load, manner, &stage.fronts[..1]);
             stage.fault(&load, manner, &stage.fronts[1..]);

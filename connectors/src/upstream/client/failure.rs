@@ -23,7 +23,7 @@ pub(in crate::upstream) enum What {
     CutShort,
     /// The answer did not come, or not whole, in time.
     TimedOut,
-    /// What came is no HTTP answer.
+    /// What came is no HTTP answer, or not one to this request.
     Malformed,
     /// The answer is larger than what is taken; nobody else's would be smaller.
     TooLarge,
@@ -42,7 +42,7 @@ impl Failure {
         Self { what: What::TimedOut, message: message.into() }
     }
 
-    pub(super) fn malformed(message: impl Into<String>) -> Self {
+    pub(in crate::upstream) fn malformed(message: impl Into<String>) -> Self {
         Self { what: What::Malformed, message: message.into() }
     }
 
