@@ -19,8 +19,9 @@ use tokio::sync::Notify;
 use crate::admin::{self, Admin};
 use crate::answering::Limits;
 use crate::console::commands::{
-    AssetCommandOptions, register_asset_commands, register_baked_texture_commands, register_inventory_commands,
-    register_library_commands, register_name2key_commands, register_shell_commands, register_upstream_commands,
+    AssetCommandOptions, register_asset_cache_commands, register_asset_commands, register_baked_texture_commands,
+    register_inventory_commands, register_library_commands, register_name2key_commands, register_shell_commands,
+    register_upstream_commands,
 };
 use crate::console::{Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
 use crate::fastcgi::{Address, DescriptorZero, FastCgiListener, FastCgiOptions, NoSocket};
@@ -173,6 +174,7 @@ fn console_options(plan: &Plan, configuration: &Configuration) -> Result<Console
 
 fn register_service_commands(console: &Console, built: &mut Built) {
     register_upstream_commands(console.commands(), built.upstreams.clone());
+    register_asset_cache_commands(console.commands(), &built.assets);
     for assets in &built.assets {
         let cache = assets.cache.clone();
         let options = AssetCommandOptions {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use gridshell_connectors::asset::outbound::RemoteAssetService;
-use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options};
+use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options, CacheOptions};
 use gridshell_connectors::http::Router;
 use gridshell_interfaces::asset::AssetService;
+use gridshell_services::asset::disk_cache::DiskCache;
 use gridshell_services::asset::{SqlAssetService, load_default_assets};
 
+use super::asset_keeping::{KeepingPlan, check_keeping};
 use super::build::Resources;
 use super::database::{DatabasePlan, plan_database};
 use super::upstream::{UpstreamPlan, plan_upstreams, plan_upstreams_at};
@@ -33,16 +35,21 @@ pub enum AssetServicePlan {
         default_assets: Option<String>,
     },
     /// That of other shells.
-    Remote(UpstreamPlan),
+    Remote {
+        /// The shells.
+        upstreams: UpstreamPlan,
+        /// What is kept of their assets.
+        keeping: KeepingPlan,
+    },
 }
 
 impl AssetServicePlan {
-    /// Whether both are of the same assets.
+    /// Whether both are of the same assets. Then they also keep the same of them: planning has checked it.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Local { database, .. }, Self::Local { database: other, .. }) => database == other,
-            (Self::Remote(upstreams), Self::Remote(other)) => upstreams == other,
-            (Self::Local { .. }, Self::Remote(_)) | (Self::Remote(_), Self::Local { .. }) => false,
+            (Self::Remote { upstreams, .. }, Self::Remote { upstreams: other, .. }) => upstreams == other,
+            (Self::Local { .. }, Self::Remote { .. }) | (Self::Remote { .. }, Self::Local { .. }) => false,
         }
     }
 }
@@ -92,7 +99,10 @@ pub fn plan_remote_asset_service(planner: &mut Planner<'_>, section: &str) -> Op
     } else {
         plan_upstreams(planner, section, "AssetServerURI")
     };
-    upstreams.map(AssetServicePlan::Remote)
+    let keeping = planner.read(section, KeepingPlan::read);
+    let (upstreams, keeping) = (upstreams?, keeping?);
+    check_keeping(planner, section, &upstreams, &keeping)?;
+    Some(AssetServicePlan::Remote { upstreams, keeping })
 }
 
 /// The asset services that exist. Connectors over the same assets share one, since a cache must hear of every deletion.
@@ -108,6 +118,10 @@ pub struct SharedAssets {
     pub service: Arc<dyn AssetService>,
     /// The cache of its encoded answers.
     pub cache: Arc<AssetCache>,
+    /// The cache on the disk, where there is one.
+    pub disk: Option<Arc<DiskCache>>,
+    /// Where the assets are, for people.
+    pub place: String,
 }
 
 impl<'a> AssetServices<'a> {
@@ -128,17 +142,29 @@ impl<'a> AssetServices<'a> {
         if let Some((_, assets)) = self.by_plan.iter().find(|(known, _)| known.is_same(&plan.service)) {
             return Ok(assets.clone());
         }
-        let service: Arc<dyn AssetService> = match &plan.service {
+        let memory = CacheOptions { capacity: plan.cache_bytes, ..CacheOptions::default() };
+        let assets = match &plan.service {
             AssetServicePlan::Local { database, default_assets } => {
-                let service = SqlAssetService::open(resources.databases.open(database).await?).await?;
+                let database = resources.databases.open(database).await?;
+                let place = database.to_string();
+                let service = SqlAssetService::open(database).await?;
                 if let Some(file) = default_assets {
                     load_default_assets(&service, file.as_ref()).await.context("could not load the default assets")?;
                 }
-                Arc::new(service)
+                SharedAssets { service: Arc::new(service), cache: AssetCache::with_options(memory), disk: None, place }
             }
-            AssetServicePlan::Remote(upstreams) => Arc::new(RemoteAssetService::new(resources.upstreams.join(upstreams)?)),
+            AssetServicePlan::Remote { upstreams, keeping } => {
+                // Before the shells are asked for anything: a folder that cannot be used ends it.
+                let disk = keeping.open_disk()?;
+                let remote = Arc::new(RemoteAssetService::new(resources.upstreams.join(upstreams)?));
+                SharedAssets {
+                    service: keeping.before(remote, disk.as_ref()),
+                    cache: AssetCache::with_options(keeping.memory(memory)),
+                    disk,
+                    place: upstreams.place(),
+                }
+            }
         };
-        let assets = SharedAssets { service, cache: AssetCache::new(plan.cache_bytes) };
         self.by_plan.push((&plan.service, assets.clone()));
         Ok(assets)
     }
