@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions};
+use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions, CacheOptions};
 use gridshell_connectors::http::{HeaderMap, Method, Request, Response, Router, ServiceAuthentication, header};
 use gridshell_interfaces::asset::{Asset, AssetFlags, AssetMetadata, AssetService};
 use gridshell_interfaces::{Result, ServiceError};
@@ -104,8 +105,11 @@ impl Subject {
     }
 
     fn with(options: AssetConnectorOptions, protection: ServiceAuthentication) -> Self {
+        Self::with_cache(AssetCache::new(1024 * 1024), options, protection)
+    }
+
+    fn with_cache(cache: Arc<AssetCache>, options: AssetConnectorOptions, protection: ServiceAuthentication) -> Self {
         let service = Memory::new();
-        let cache = AssetCache::new(1024 * 1024);
         let mut router = Router::new(Bytes::from_static(NOT_FOUND_PAGE.as_bytes()));
         AssetConnector::new(service.clone(), cache.clone(), options).register(&mut router, Arc::new(protection));
         Self { service, router: Arc::new(router), cache }
@@ -370,4 +374,28 @@ async fn a_look_up_that_everybody_has_left_is_started_anew() {
     subject.service.gate.add_permits(1000);
     assert_eq!(subject.get(&target).await.status.as_u16(), 200);
     assert_eq!(subject.service.look_ups.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_an_edge_every_answer_about_what_may_change_grows_old() {
+    let options = CacheOptions { capacity: 1024 * 1024, mutable_time: Some(Duration::from_secs(60)), ..CacheOptions::default() };
+    for (flags, grows_old) in [(AssetFlags::NORMAL, false), (AssetFlags::MAPTILE, true), (AssetFlags::REWRITABLE, true)] {
+        let cache = AssetCache::with_options(options);
+        let subject = Subject::with_cache(cache, AssetConnectorOptions::default(), ServiceAuthentication::none(false));
+        let put = |data| subject.service.assets.lock().unwrap().insert(ID.parse().unwrap(), asset(data, flags));
+        put(b"old");
+        let targets = ["", "/data", "/metadata"].map(|form| format!("/assets/{ID}{form}"));
+        for target in &targets {
+            assert_eq!(subject.get(target).await.status.as_u16(), 200);
+        }
+        put(b"new");
+        assert_eq!(subject.get(&targets[1]).await.body.bytes(), b"old");
+        assert_eq!(subject.service.look_ups.load(Ordering::SeqCst), 3);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        for target in &targets {
+            assert_eq!(subject.get(target).await.status.as_u16(), 200);
+        }
+        assert_eq!(subject.get(&targets[1]).await.body.bytes(), if grows_old { b"new" } else { b"old" });
+        assert_eq!(subject.service.look_ups.load(Ordering::SeqCst), if grows_old { 6 } else { 3 }, "{flags:?}");
+    }
 }

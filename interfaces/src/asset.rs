@@ -68,6 +68,11 @@ impl AssetFlags {
         self.0 & other.0 == other.0
     }
 
+    /// True when the content may change: a map tile is drawn anew, a rewritable asset is written anew. All others never change.
+    pub fn may_change(self) -> bool {
+        self.contains(Self::MAPTILE) || self.contains(Self::REWRITABLE)
+    }
+
     /// The names joined by one blank, as on the wire: `Maptile Collectable`, or `Normal`. `None` when a bit has no name.
     pub fn names(self) -> Option<String> {
         let known = Self::NAMES.iter().fold(0, |bits, (flag, _)| bits | flag.0);

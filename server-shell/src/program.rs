@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin, Watched};
 use crate::console::commands::{
-    AssetCommandOptions, register_asset_commands, register_baked_texture_commands, register_inventory_commands,
-    register_library_commands, register_name2key_commands, register_shell_commands, register_upstream_commands,
+    AssetCommandOptions, register_asset_cache_commands, register_asset_commands, register_baked_texture_commands,
+    register_inventory_commands, register_library_commands, register_name2key_commands, register_shell_commands,
+    register_upstream_commands,
 };
 use crate::console::{Commands, Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
 use crate::fastcgi::{Address, DescriptorZero};
@@ -324,6 +325,7 @@ fn console_options(plan: &Plan, configuration: &Configuration) -> Result<Console
 
 fn register_service_commands(commands: &Commands, built: Built) {
     register_upstream_commands(commands, built.upstreams);
+    register_asset_cache_commands(commands, &built.assets);
     for assets in built.assets {
         let cache = assets.cache;
         let options = AssetCommandOptions {

@@ -7,9 +7,10 @@ use gridshell_config::{ConnectorEntry, ModuleName, OptionDescription, nearest, s
 use gridshell_services::database::Backend;
 
 use crate::settings::{
-    AdminOptions, AssetConnectorOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions, CertificateOptions,
-    ConnectorOptions, DatabaseOptions, FastCgiListenerOptions, InventoryServiceOptions, LibraryServiceOptions, LoggingOptions,
-    MonitoringOptions, Name2KeyFaceOptions, Name2KeyServiceOptions, NetworkOptions, StartupOptions, UpstreamOptions,
+    AdminOptions, AssetConnectorOptions, AssetKeepingOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions,
+    CertificateOptions, ConnectorOptions, DatabaseOptions, FastCgiListenerOptions, InventoryServiceOptions,
+    LibraryServiceOptions, LoggingOptions, MonitoringOptions, Name2KeyFaceOptions, Name2KeyServiceOptions, NetworkOptions,
+    StartupOptions, UpstreamOptions,
 };
 use crate::wiring::{
     self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, InventoryServicePlan, Name2KeyServicePlan, Planner,
@@ -365,6 +366,7 @@ pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
         ("AssetService", AuthenticationOptions::DESCRIPTIONS),
         ("AssetService", ASSET_UPSTREAMS),
         ("AssetService", UpstreamOptions::DESCRIPTIONS),
+        ("AssetService", AssetKeepingOptions::DESCRIPTIONS),
         ("InventoryService", ConnectorOptions::DESCRIPTIONS),
         ("InventoryService", InventoryServiceOptions::DESCRIPTIONS),
         ("InventoryService", DatabaseOptions::DESCRIPTIONS),

@@ -366,6 +366,23 @@ options! {
 }
 
 options! {
+    /// What is kept of the assets of other shells, so that they need not be asked again.
+    pub struct AssetKeepingOptions {
+        /// Folder of a cache on the disk, which survives restarts. It belongs to this shell alone. Empty for none.
+        "DiskCache" => pub disk_cache: String = "";
+        /// What the files in DiskCache may take of the disk, in megabytes.
+        "DiskCacheMegabytes" => pub disk_cache_megabytes: u64 = 10_240;
+        /// Seconds for which assets that may change, those with the flags Maptile and Rewritable, are served without asking again, from
+        /// memory and from the disk each.
+        "RevalidateSeconds" => pub revalidate: Seconds = 60.0;
+        /// Seconds for which it is remembered, in memory, that there is no such asset; 0 is not at all.
+        "MissingSeconds" => pub missing: Seconds = 5.0;
+        /// Serve what is older than RevalidateSeconds when no shell can be asked.
+        "ServeStale" => pub serve_stale: bool = false;
+    }
+}
+
+options! {
     /// The asset service on a database.
     pub struct AssetServiceOptions {
         /// Loader of default assets; empty for none.

@@ -75,8 +75,8 @@ impl AssetConnector {
             tracing::warn!(asset_id = %id.escape_debug(), "asked for an asset whose id is no UUID");
             return Ok(None);
         };
-        let service = self.service.clone();
-        self.cache.get_or_load(id, form, || load(service, id, form)).await
+        let with_flags = self.cache.tells_mutable_apart();
+        self.cache.get_or_load(id, form, || load(self.service.clone(), id, form, with_flags)).await
     }
 
     /// A miss, or the redirect in its place: nothing of address and path is normalised (assets.md section 3).
@@ -214,23 +214,31 @@ fn pieces(rest: &str) -> impl Iterator<Item = &str> {
     rest.split(['/', '?', '&']).filter(|piece| !piece.is_empty())
 }
 
-async fn load(service: Arc<dyn AssetService>, id: Uuid, form: Form) -> Result<Option<Answer>> {
+/// Asks the service for an answer. The content alone tells nothing of the flags; with `with_flags` the whole asset is asked for instead.
+async fn load(service: Arc<dyn AssetService>, id: Uuid, form: Form, with_flags: bool) -> Result<Option<Answer>> {
     match form {
         Form::Document => {
             let Some(asset) = service.get(id).await? else { return Ok(None) };
             let body = codec::encode_asset(&asset, dotnet::Style::Indented).map_err(|error| unwritable(id, &error))?;
-            Ok(Some(Answer { body, content_type: "text/xml", tag: None }))
+            Ok(Some(Answer { body, content_type: "text/xml", tag: None, is_mutable: asset.metadata.flags.may_change() }))
         }
         Form::Metadata => {
             let Some(metadata) = service.metadata(id).await? else { return Ok(None) };
             let body = codec::encode_metadata(&metadata).map_err(|error| unwritable(id, &error))?;
+            let (content_type, is_mutable) = (content_type_of(metadata.asset_type), metadata.flags.may_change());
             // The asset's own type, though the body is XML (assets.md section 3).
-            Ok(Some(Answer { body, content_type: content_type_of(metadata.asset_type), tag: None }))
+            Ok(Some(Answer { body, content_type, tag: None, is_mutable }))
         }
         Form::Data => {
-            let Some(body) = service.data(id).await? else { return Ok(None) };
+            let (body, is_mutable) = if with_flags {
+                let Some(asset) = service.get(id).await? else { return Ok(None) };
+                (asset.data.unwrap_or_default(), asset.metadata.flags.may_change())
+            } else {
+                let Some(body) = service.data(id).await? else { return Ok(None) };
+                (body, false)
+            };
             let tag = HeaderValue::try_from(format!("\"{:016x}-{:x}\"", xxhash_rust::xxh3::xxh3_64(&body), body.len())).ok();
-            Ok(Some(Answer { body, content_type: "application/octet-stream", tag }))
+            Ok(Some(Answer { body, content_type: "application/octet-stream", tag, is_mutable }))
         }
     }
 }

@@ -5,5 +5,5 @@ pub mod codec;
 mod inbound;
 pub mod outbound;
 
-pub use cache::AssetCache;
+pub use cache::{AssetCache, CacheOptions, CacheState};
 pub use inbound::{AssetConnector, AssetConnectorOptions};

@@ -1,14 +1,17 @@
 //! The asset connector, and the asset services: on a database, and of other shells.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use gridshell_connectors::asset::outbound::RemoteAssetService;
-use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options};
+use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options, CacheOptions};
 use gridshell_connectors::http::Router;
 use gridshell_interfaces::asset::AssetService;
+use gridshell_services::asset::disk_cache::DiskCache;
 use gridshell_services::asset::{SqlAssetService, load_default_assets};
 
+use super::asset_keeping::{KeepingPlan, check_keeping};
 use super::build::Resources;
 use super::database::{DatabasePlan, plan_database};
 use super::shared::Shared;
@@ -35,16 +38,31 @@ pub enum AssetServicePlan {
         default_assets: Option<String>,
     },
     /// That of other shells.
-    Remote(UpstreamPlan),
+    Remote {
+        /// The shells.
+        upstreams: UpstreamPlan,
+        /// What is kept of their assets.
+        keeping: KeepingPlan,
+    },
 }
 
 impl AssetServicePlan {
-    /// Whether both are of the same assets.
+    /// Whether both are of the same assets. Then they also keep the same of them: planning has checked it.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Local { database, .. }, Self::Local { database: other, .. }) => database == other,
-            (Self::Remote(upstreams), Self::Remote(other)) => upstreams == other,
-            (Self::Local { .. }, Self::Remote(_)) | (Self::Remote(_), Self::Local { .. }) => false,
+            (Self::Remote { upstreams, .. }, Self::Remote { upstreams: other, .. }) => upstreams == other,
+            (Self::Local { .. }, Self::Remote { .. }) | (Self::Remote { .. }, Self::Local { .. }) => false,
+        }
+    }
+
+    /// Whether one can do for the other as it is.
+    fn is_equal(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Remote { keeping, .. }, Self::Remote { keeping: other_keeping, .. }) => {
+                self.is_same(other) && keeping.is_equal(other_keeping)
+            }
+            _ => self.is_same(other),
         }
     }
 
@@ -52,7 +70,16 @@ impl AssetServicePlan {
     async fn want(&self, resources: &mut Resources) -> Result<()> {
         match self {
             Self::Local { database, .. } => resources.databases.open(database).await.map(drop),
-            Self::Remote(upstreams) => resources.upstreams.join(upstreams).map(drop),
+            Self::Remote { upstreams, .. } => resources.upstreams.join(upstreams).map(drop),
+        }
+    }
+
+    /// What is kept in memory, within this capacity.
+    fn memory(&self, capacity: u64) -> CacheOptions {
+        let memory = CacheOptions { capacity, ..CacheOptions::default() };
+        match self {
+            Self::Local { .. } => memory,
+            Self::Remote { keeping, .. } => keeping.memory(memory),
         }
     }
 }
@@ -102,14 +129,19 @@ pub fn plan_remote_asset_service(planner: &mut Planner<'_>, section: &str) -> Op
     } else {
         plan_upstreams(planner, section, "AssetServerURI")
     };
-    upstreams.map(AssetServicePlan::Remote)
+    let keeping = planner.read(section, KeepingPlan::read);
+    let (upstreams, keeping) = (upstreams?, keeping?);
+    check_keeping(planner, section, &upstreams, &keeping)?;
+    Some(AssetServicePlan::Remote { upstreams, keeping })
 }
 
 /// The asset services that exist. Connectors over the same assets share one, since a cache must hear of every deletion.
 #[derive(Default)]
 pub struct AssetServices {
     /// Each with its plan.
-    pub shared: Shared<AssetServicePlan, SharedAssets>,
+    shared: Shared<AssetServicePlan, SharedAssets>,
+    /// The caches on the disk, by their folders.
+    disks: Shared<PathBuf, Arc<DiskCache>>,
 }
 
 /// An asset service and the cache that all its users share.
@@ -119,9 +151,46 @@ pub struct SharedAssets {
     pub service: Arc<dyn AssetService>,
     /// The cache of its encoded answers.
     pub cache: Arc<AssetCache>,
+    /// What the cache keeps, as soon as the configuration is in force.
+    memory: CacheOptions,
+    /// The cache on the disk, where there is one.
+    pub disk: Option<Arc<DiskCache>>,
+    /// What its files may take of the disk then, in bytes.
+    disk_size: u64,
+    /// Where the assets are, for people.
+    pub place: String,
 }
 
 impl AssetServices {
+    /// Another configuration is going to be built.
+    pub fn begin(&mut self) {
+        self.shared.begin();
+        self.disks.begin();
+    }
+
+    /// All that this configuration has wanted.
+    pub fn wanted(&self) -> Vec<SharedAssets> {
+        self.shared.wanted()
+    }
+
+    /// This configuration is in force: what is kept follows its options.
+    pub fn accept(&mut self) {
+        self.shared.accept();
+        self.disks.accept();
+        for assets in self.shared.wanted() {
+            assets.cache.set_options(assets.memory);
+            if let Some(disk) = &assets.disk {
+                disk.set_size(assets.disk_size);
+            }
+        }
+    }
+
+    /// This configuration is given up.
+    pub fn reject(&mut self) {
+        self.shared.reject();
+        self.disks.reject();
+    }
+
     /// Builds the connector and registers its paths.
     pub async fn connect(
         &mut self,
@@ -136,21 +205,50 @@ impl AssetServices {
     }
 
     async fn get_or_build(&mut self, plan: &AssetConnectorPlan, resources: &mut Resources) -> Result<SharedAssets> {
-        if let Some(assets) = self.shared.get(|known| known.is_same(&plan.service)) {
-            plan.service.want(resources).await?;
+        // The first connector's options count for all.
+        if let Some(assets) = self.shared.of_now(|known| known.is_same(&plan.service)) {
             return Ok(assets);
         }
-        let service: Arc<dyn AssetService> = match &plan.service {
+        let memory = plan.service.memory(plan.cache_bytes);
+        let disk = match &plan.service {
+            AssetServicePlan::Local { .. } => None,
+            AssetServicePlan::Remote { keeping, .. } => self.open_disk(keeping)?,
+        };
+        if let Some(mut assets) = self.shared.get(|known| known.is_equal(&plan.service)) {
+            plan.service.want(resources).await?;
+            assets.memory = memory;
+            self.shared.replace(assets.clone(), |known| known.is_equal(&plan.service));
+            return Ok(assets);
+        }
+        let (service, place, disk_size) = match &plan.service {
             AssetServicePlan::Local { database, default_assets } => {
-                let service = SqlAssetService::open(resources.databases.open(database).await?).await?;
+                let database = resources.databases.open(database).await?;
+                let place = database.to_string();
+                let service = SqlAssetService::open(database).await?;
                 if let Some(file) = default_assets {
                     load_default_assets(&service, file.as_ref()).await.context("could not load the default assets")?;
                 }
-                Arc::new(service)
+                (Arc::new(service) as Arc<dyn AssetService>, place, 0)
             }
-            AssetServicePlan::Remote(upstreams) => Arc::new(RemoteAssetService::new(resources.upstreams.join(upstreams)?)),
+            AssetServicePlan::Remote { upstreams, keeping } => {
+                let remote = Arc::new(RemoteAssetService::new(resources.upstreams.join(upstreams)?));
+                (keeping.before(remote, disk.as_ref()), upstreams.place(), keeping.disk_size())
+            }
         };
-        let assets = SharedAssets { service, cache: AssetCache::new(plan.cache_bytes) };
+        // What is in memory of the same assets stays.
+        let earlier = self.shared.earlier(|known| known.is_same(&plan.service));
+        let cache = earlier.map_or_else(|| AssetCache::with_options(memory), |earlier| earlier.cache);
+        let assets = SharedAssets { service, cache, memory, disk, disk_size, place };
         Ok(self.shared.insert(plan.service.clone(), assets))
+    }
+
+    /// The cache on the disk, where one is wanted.
+    fn open_disk(&mut self, keeping: &KeepingPlan) -> Result<Option<Arc<DiskCache>>> {
+        let Some(folder) = keeping.folder() else { return Ok(None) };
+        if let Some(disk) = self.disks.get(|known| *known == folder) {
+            return Ok(Some(disk));
+        }
+        let disk = DiskCache::open(&folder, keeping.disk_size()).context("[AssetService] DiskCache")?;
+        Ok(Some(self.disks.insert(folder, disk)))
     }
 }

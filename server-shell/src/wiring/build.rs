@@ -76,7 +76,7 @@ impl Modules {
         self.resources.databases.shared.begin();
         self.resources.upstreams.groups.begin();
         self.resources.upstreams.splits.begin();
-        self.assets.shared.begin();
+        self.assets.begin();
         self.name2keys.shared.begin();
         let mut built = Built::default();
         // The main listener exists whether or not a connector is on it (shell.md section 5).
@@ -104,7 +104,7 @@ impl Modules {
         let databases = self.resources.databases.shared.wanted();
         built.databases = databases.into_iter().map(|database| (database.to_string(), database)).collect();
         built.upstreams = self.resources.upstreams.groups.wanted();
-        built.assets = self.assets.shared.wanted();
+        built.assets = self.assets.wanted();
         built.name2keys = self.name2keys.shared.wanted();
         built
     }
@@ -113,7 +113,7 @@ impl Modules {
     /// that has them is answered.
     pub fn accept(&mut self) -> Vec<Database> {
         self.name2keys.shared.accept();
-        self.assets.shared.accept();
+        self.assets.accept();
         self.resources.upstreams.splits.accept();
         self.resources.upstreams.groups.accept();
         self.resources.databases.shared.accept()
@@ -122,7 +122,7 @@ impl Modules {
     /// What was built last is given up. Gives the databases that were opened for it.
     pub fn reject(&mut self) -> Vec<Database> {
         self.name2keys.shared.reject();
-        self.assets.shared.reject();
+        self.assets.reject();
         self.resources.upstreams.splits.reject();
         self.resources.upstreams.groups.reject();
         self.resources.databases.shared.reject()

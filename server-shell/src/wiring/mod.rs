@@ -7,6 +7,7 @@
 //! services on the same database or group one instance, name2key services of one plan, too.
 
 mod asset;
+mod asset_keeping;
 mod baked_texture;
 mod build;
 mod database;
@@ -18,7 +19,7 @@ mod plan;
 mod shared;
 mod upstream;
 
-pub use asset::{AssetServicePlan, plan_asset_connector, plan_asset_service, plan_remote_asset_service};
+pub use asset::{AssetServicePlan, SharedAssets, plan_asset_connector, plan_asset_service, plan_remote_asset_service};
 pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
 pub use build::{Built, Modules};
 pub use inventory::{

@@ -8,6 +8,7 @@ use gridshell_connectors::http::ServiceAuthentication;
 use gridshell_services::library::LibraryOptions;
 
 use super::asset::AssetConnectorPlan;
+use super::asset_keeping::KnownAssetKeeping;
 use super::baked_texture::BakedTextureServicePlan;
 use super::fastcgi::{FastCgiPlan, plan_fastcgi};
 use super::inventory::InventoryServicePlan;
@@ -86,12 +87,19 @@ pub struct Planner<'a> {
     problems: Vec<Problem>,
     /// Set when what a connector needs exists in OpenSimulator but not here yet; said once, as a warning.
     not_yet: bool,
+    /// What is kept of the assets of other shells, by whom.
+    pub(super) asset_keeping: KnownAssetKeeping,
 }
 
 /// Reads and checks the whole configuration. The plan is there unless the program cannot start at all; the problems are all there
 /// are, errors and warnings, in the order of the configuration's reading.
 pub fn plan(configuration: &Configuration) -> (Option<Plan>, Vec<Problem>) {
-    let mut planner = Planner { configuration, problems: configuration.warnings().to_vec(), not_yet: false };
+    let mut planner = Planner {
+        configuration,
+        problems: configuration.warnings().to_vec(),
+        not_yet: false,
+        asset_keeping: KnownAssetKeeping::default(),
+    };
     let plan = planner.plan();
     planner.warn_of_unread_keys();
     (plan, planner.problems)

@@ -37,10 +37,29 @@ impl<P, T: Clone> Shared<P, T> {
         Some(found.thing.clone())
     }
 
+    /// The thing of an earlier configuration whose plan is such a one, though not the wanted one.
+    pub fn earlier(&self, is_alike: impl Fn(&P) -> bool) -> Option<T> {
+        let earlier = self.things.iter().filter(|thing| thing.last != self.generation);
+        earlier.filter(|thing| is_alike(&thing.plan)).map(|thing| thing.thing.clone()).next_back()
+    }
+
+    /// The thing that this configuration has wanted already, whose plan is such a one.
+    pub fn of_now(&self, is_alike: impl Fn(&P) -> bool) -> Option<T> {
+        let now = self.things.iter().filter(|thing| thing.last == self.generation);
+        now.filter(|thing| is_alike(&thing.plan)).map(|thing| thing.thing.clone()).next()
+    }
+
     /// Keeps a thing that was built, and gives it back.
     pub fn insert(&mut self, plan: P, thing: T) -> T {
         self.things.push(Thing { plan, thing: thing.clone(), first: self.generation, last: self.generation });
         thing
+    }
+
+    /// Puts a thing in the place of the one that this configuration has wanted.
+    pub fn replace(&mut self, thing: T, is_wanted: impl Fn(&P) -> bool) {
+        let generation = self.generation;
+        let place = self.things.iter_mut().find(|known| known.last == generation && is_wanted(&known.plan));
+        place.into_iter().for_each(|place| place.thing = thing.clone());
     }
 
     /// All that this configuration has wanted, in the order in which it was built.

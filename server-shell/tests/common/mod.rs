@@ -30,8 +30,9 @@ pub struct Shell {
     pub port: u16,
     pub admin_port: u16,
     ini: String,
-    prefix: Vec<String>,
     switches: Vec<String>,
+    /// Program and arguments that run the shell, where it is not started directly.
+    launcher: Vec<String>,
 }
 
 /// The configuration of a shell with assets and baked textures on SQLite. `${port}` and `${admin}` are replaced at start.
@@ -81,32 +82,41 @@ impl Shell {
         shell
     }
 
-    /// Starts a shell through another program, which becomes it: the command line begins with `prefix`. Waits until it is ready.
-    pub fn start_through(prefix: &[String], ini: &str) -> Self {
-        let mut shell = Self::launch(TempDir::new().unwrap(), ini, prefix, &["-console=none"], Stdio::null());
-        shell.wait_until_ready();
-        shell
-    }
-
     /// Starts a shell with these switches and this input, and does not wait until it is ready.
     pub fn launch_in(folder: TempDir, ini: &str, switches: &[&str], input: Stdio) -> Self {
-        Self::launch(folder, ini, &[], switches, input)
+        Self::launch_by(&[], folder, ini, switches, input)
     }
 
-    fn launch(folder: TempDir, ini: &str, prefix: &[String], switches: &[&str], input: Stdio) -> Self {
+    /// The same, by a program that gets the shell's command line as its last arguments.
+    pub fn launch_by(launcher: &[&str], folder: TempDir, ini: &str, switches: &[&str], input: Stdio) -> Self {
         let (port, admin_port) = (free_port(), free_port());
         let ini = ini.replace("${port}", &port.to_string()).replace("${admin}", &admin_port.to_string());
         fs::write(folder.path().join("Robust.ini"), &ini).unwrap();
-        let switches: Vec<_> = switches.iter().map(|switch| (*switch).to_owned()).collect();
-        let child = spawn(folder.path(), prefix, &switches, input);
-        Self { child, folder, port, admin_port, ini, prefix: prefix.to_vec(), switches }
+        let [launcher, switches] =
+            [launcher, switches].map(|words| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        let child = spawn(&launcher, folder.path(), &switches, input);
+        Self { child, folder, port, admin_port, ini, switches, launcher }
     }
 
     /// Starts the same shell again, after it has ended.
     pub fn restart(&mut self) {
-        self.child.wait().unwrap();
-        self.child = spawn(self.folder.path(), &self.prefix, &self.switches, Stdio::null());
+        self.relaunch();
         self.wait_until_ready();
+    }
+
+    /// The same, and does not wait until it is ready, but until it listens.
+    pub fn restart_unready(&mut self) {
+        self.relaunch();
+        let deadline = Instant::now() + PATIENCE;
+        while connect(self.port).is_err() {
+            assert!(Instant::now() < deadline, "gridshell does not listen after {PATIENCE:?}; its output:\n{}", self.output());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn relaunch(&mut self) {
+        self.child.wait().unwrap();
+        self.child = spawn(&self.launcher, self.folder.path(), &self.switches, Stdio::null());
     }
 
     /// Waits until all databases answer.
@@ -191,12 +201,11 @@ impl Drop for Shell {
     }
 }
 
-fn spawn(folder: &Path, prefix: &[String], switches: &[String], input: Stdio) -> Child {
+fn spawn(launcher: &[String], folder: &Path, switches: &[String], input: Stdio) -> Child {
     let output = fs::File::options().create(true).append(true).open(folder.join("output.txt")).unwrap();
-    let program = env!("CARGO_BIN_EXE_gridshell").to_owned();
-    let command: Vec<&String> = prefix.iter().chain([&program]).collect();
-    Command::new(command[0])
-        .args(&command[1..])
+    let line: Vec<&str> = launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_gridshell")]).collect();
+    Command::new(line[0])
+        .args(&line[1..])
         .arg("-inifile=Robust.ini")
         .args(switches)
         .current_dir(folder)

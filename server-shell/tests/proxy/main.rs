@@ -10,6 +10,7 @@ mod batteries;
 mod certificates;
 mod configuration;
 mod credentials;
+mod disk_cache;
 mod faults;
 mod operator;
 mod ready_made;

@@ -9,7 +9,7 @@ use crate::{address_of, edge_of, readiness, storage};
 const ID: &str = "a55e7000-0000-4000-8000-0000000000c1";
 const USER: &str = "a55e7000-0000-4000-8000-0000000000c2";
 
-fn ask(shell: &Shell, session: &str, text: &str) -> String {
+pub fn ask(shell: &Shell, session: &str, text: &str) -> String {
     command(shell, session, text);
     read_until(shell, session, NEXT_PROMPT)
 }

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::common::rest_console::{self, command, open_session, read_until};
@@ -149,4 +150,31 @@ fn a_command_line_counts_again() {
     shell.wait_until_ready();
     hang_up_and_wait_for(&shell, DONE);
     assert!(!shell.output().contains("only the next start"), "{}", shell.output());
+}
+
+#[test]
+fn what_an_edge_keeps_outlives_a_change_of_its_options() {
+    let mut storage = Shell::start(SQLITE);
+    let path = store(&storage, 5);
+    let remote = format!(
+        "LocalServiceModule = \"remote_asset\"\n    AssetServerURI = \"http://127.0.0.1:{}\"\n    DiskCache = \"kept\"\n    \
+         DiskCacheMegabytes = 100\n    CacheMegabytes = 10",
+        storage.port
+    );
+    let edge = Shell::start(&SQLITE.replace("LocalServiceModule = \"OpenSim.Services.AssetService.dll:AssetService\"", &remote));
+    assert_eq!(edge.get(&path).status, 200);
+    let file = edge.folder.path().join("kept/v1/a5").join(path.rsplit('/').next().unwrap());
+    while !file.exists() {}
+    storage.signal(Signal::SIGKILL);
+    storage.wait();
+    // From memory, though its options and those of the disk have changed; then from the disk, since memory keeps nothing any more.
+    for (from, to) in [
+        ("CacheMegabytes = 10", "CacheMegabytes = 20"),
+        ("Megabytes = 100", "Megabytes = 50"),
+        ("    CacheMegabytes = 20", "    CacheMegabytes = 0"),
+    ] {
+        edit(&edge, from, to);
+        reload(&edge);
+        assert_eq!(edge.get(&path).status, 200, "{to}");
+    }
 }

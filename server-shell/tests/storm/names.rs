@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -63,7 +63,10 @@ fn a_name_that_goes_away_costs_nothing_and_comes_back() {
     }
     let stage = Stage::new();
     let load = Load::prepare(&stage.storages[0]);
-    let edge = Shell::start_through(&hosts.prefix(), &stage.edge(NAMES));
+    let prefix = hosts.prefix();
+    let launcher: Vec<&str> = prefix.iter().map(String::as_str).collect();
+    let mut edge = Shell::launch_by(&launcher, TempDir::new().unwrap(), &stage.edge(NAMES), &["-console=none"], Stdio::null());
+    edge.wait_until_ready();
     load.run(&edge, || {
         load.go_on(READS, "at first");
         assert!(stage.fronts.iter().all(|front| front.answered() > 0), "all names are known at first");

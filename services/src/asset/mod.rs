@@ -1,5 +1,6 @@
 //! The asset service on the table `assets` (assets.md section 6, schema.md section 6.1).
 
+pub mod disk_cache;
 mod loader;
 mod mysql;
 mod postgres;

@@ -1,5 +1,6 @@
 //! The commands of the shell (shell.md section 8.3) and of its services (shell.md section 8.4).
 
+mod asset_cache;
 mod assets;
 mod baked_textures;
 mod configuration;
@@ -15,6 +16,7 @@ mod upstreams;
 
 use std::sync::Arc;
 
+pub use asset_cache::register_asset_cache_commands;
 pub use assets::{AssetCommandOptions, register_asset_commands};
 pub use baked_textures::register_baked_texture_commands;
 pub use inventory::{register_inventory_commands, register_library_commands};
