@@ -1,4 +1,4 @@
-//! HTTP listeners: one server per port, which reads requests whole and within limits, and hands them to the port's router.
+//! HTTP listeners: one server per port, which reads requests within limits, whole unless they pass, and hands them to the port's router.
 //!
 //! What a client sees of the connection itself is decided here (transport.md section 1): limits, time-outs, keep-alive, and that
 //! every answer of known length carries it and none of those is chunked.
@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Extensions, ServerHandle};
@@ -17,11 +18,12 @@ use actix_web::http::header as actix_header;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::StreamExt;
-use gridshell_connectors::http::{Body, HeaderMap, Method, Request, Response, Router, StatusCode, header};
+use gridshell_connectors::http::{Body, HeaderMap, Method, PassRoute, Request, Response, Router, StatusCode, header};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinHandle;
 
-use crate::answering::{Answerer, IncomingBody, Limits, Refusal, bad};
+use crate::answering::{Answerer, IncomingBody, Limits, Refusal, bad, declared_length};
+use crate::passing::{Intake, PassingBody, passing_body};
 use crate::request_log::RequestLog;
 
 /// Where a listener listens and how.
@@ -64,6 +66,7 @@ impl Listener {
     /// A port that is taken or not permitted; the message names the address.
     pub fn start(options: ListenerOptions, router: Arc<Router>, log: Arc<RequestLog>) -> io::Result<Self> {
         let ListenerOptions { addresses, port, tls, workers, limits, trusted_proxies } = options;
+        let router_passes = router.has_passing();
         let answerer = Arc::new(Answerer::new(port, router, limits, trusted_proxies, log));
         let limits = &answerer.limits;
         let application = {
@@ -80,6 +83,8 @@ impl Listener {
             .client_request_timeout(limits.head_time)
             .tls_handshake_timeout(limits.head_time)
             .shutdown_timeout(limits.stop_time.as_secs())
+            // Where requests pass, a client that closes its side is gone, and so is whoever works for it.
+            .h1_allow_half_closed(!router_passes)
             .tcp_nodelay(true)
             .on_connect(move |_, extensions: &mut Extensions| {
                 extensions.insert(Connection { requests_left: Cell::new(requests_per_connection) });
@@ -139,9 +144,62 @@ fn listen(address: SocketAddr, limits: &Limits) -> io::Result<std::net::TcpListe
 async fn serve(request: HttpRequest, payload: web::Payload, answerer: web::Data<Answerer>) -> HttpResponse<OutgoingBody> {
     let keep = requests_left(&request);
     let is_head = request.method() == actix_web::http::Method::HEAD;
-    let incoming = read(&request, payload, &answerer).await;
-    let response = answerer.answer(incoming, request.peer_addr()).await;
+    let head = read_head(&request, &answerer);
+    let response = match head.as_ref().ok().and_then(|head| answerer.passing(head)) {
+        Some(route) => pass(&request, head, payload, &answerer, route).await,
+        None => {
+            let incoming = read(head, payload, &answerer.limits).await;
+            answerer.answer(incoming, request.peer_addr()).await
+        }
+    };
     write(response, keep, &answerer.limits, is_head)
+}
+
+/// Passes a request, whose body is read while it is passed.
+async fn pass(
+    request: &HttpRequest,
+    head: Result<Request, Refusal>,
+    payload: web::Payload,
+    answerer: &Answerer,
+    route: &PassRoute,
+) -> Response {
+    let passing = head.and_then(|head| {
+        let declared = declared_length(&head.headers)?;
+        if declared.unwrap_or(0) == 0 && !head.headers.contains_key(header::TRANSFER_ENCODING) {
+            return Ok((head, PassingBody::none()));
+        }
+        let (body, intake) = passing_body(declared, route.largest_body())?;
+        actix_web::rt::spawn(take_in(payload, intake, answerer.limits.request_time));
+        Ok((head, body))
+    });
+    match passing {
+        Ok((head, body)) => answerer.pass(route, head, target(request).to_owned(), peer(request), body).await,
+        Err(refusal) => answerer.answer(Err(refusal), request.peer_addr()).await,
+    }
+}
+
+/// Reads a body as far as it is wanted. Each piece has to come within the time.
+async fn take_in(mut payload: web::Payload, mut intake: Intake, time: Duration) {
+    while intake.has_room().await {
+        let piece = tokio::select! {
+            biased;
+            () = intake.is_unwanted() => return,
+            piece = tokio::time::timeout(time, payload.next()) => piece,
+        };
+        let added = match piece {
+            Ok(Some(Ok(piece))) => intake.add(piece),
+            Ok(Some(Err(_))) => Err(bad("the body broke off")),
+            Ok(None) => {
+                // What is wrong with it, the answer says.
+                let _ = intake.finish();
+                return;
+            }
+            Err(_) => Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" }),
+        };
+        if let Err(refusal) = added {
+            return intake.refuse(refusal);
+        }
+    }
 }
 
 /// How many requests the connection may carry after this one; `None` is no limit.
@@ -156,10 +214,20 @@ fn requests_left(request: &HttpRequest) -> Option<u32> {
     Some(left - 1)
 }
 
-/// Checks the limits of transport.md section 1.2 and reads the body.
-async fn read(request: &HttpRequest, payload: web::Payload, answerer: &Answerer) -> Result<Request, Refusal> {
+/// The request target as it was sent, without scheme and host.
+fn target(request: &HttpRequest) -> &str {
+    request.uri().path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// Who is at the other end; unspecified when nobody knows.
+fn peer(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip())
+}
+
+/// The request without its body, within the limits of transport.md section 1.2.
+fn read_head(request: &HttpRequest, answerer: &Answerer) -> Result<Request, Refusal> {
     let limits = &answerer.limits;
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let target = target(request);
     if target.len() > limits.target {
         return Err(bad("the request target is too long"));
     }
@@ -167,13 +235,19 @@ async fn read(request: &HttpRequest, payload: web::Payload, answerer: &Answerer)
         return Err(bad("there is no Host header"));
     }
     let headers = copy_headers(request, limits)?;
-    // The original takes a chunked body for an empty one (transport.md section 1.2); we read it, within the same limits.
-    let body = tokio::time::timeout(limits.request_time, read_body(payload, limits.body(&headers)?)).await;
-    let body = body.map_err(|_| Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" })??;
     let method = Method::from_bytes(request.method().as_str().as_bytes()).map_err(|_| bad("the verb is malformed"))?;
-    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
-    let client = answerer.client(peer, &headers);
-    Ok(Request::new(method, target, headers, body, client))
+    let client = answerer.client(peer(request), &headers);
+    Ok(Request::new(method, target, headers, Bytes::new(), client))
+}
+
+/// The request with its body, within the limits of transport.md section 1.2.
+async fn read(head: Result<Request, Refusal>, payload: web::Payload, limits: &Limits) -> Result<Request, Refusal> {
+    let mut request = head?;
+    // The original takes a chunked body for an empty one (transport.md section 1.2); we read it, within the same limits.
+    let body = tokio::time::timeout(limits.request_time, read_body(payload, limits.body(&request.headers)?)).await;
+    let too_late = Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" };
+    request.body = body.map_err(|_| too_late)??;
+    Ok(request)
 }
 
 /// The headers in the connectors' vocabulary. (actix has an older version of the same types.)
@@ -198,9 +272,18 @@ async fn read_body(mut payload: web::Payload, mut body: IncomingBody) -> Result<
 /// Puts an answer on the connection. `left` is how many requests may follow on it, when that is limited.
 fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) -> HttpResponse<OutgoingBody> {
     let status = actix_web::http::StatusCode::from_u16(response.status.as_u16());
+    let bare = is_head || response.has_no_body();
+    let size = match (response.verbatim && bare, response.body.length()) {
+        // Nothing is said of a body that was not spoken of, and of none but HEAD's by the listener.
+        (true, None) => BodySize::None,
+        (true, Some(_)) if !is_head => BodySize::None,
+        (_, None) => BodySize::Stream,
+        (_, Some(length)) => BodySize::Sized(length),
+    };
+    let said = response.body.length().filter(|_| response.verbatim && response.status == StatusCode::NOT_MODIFIED);
     let mut answer = HttpResponse::with_body(
         status.unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR),
-        OutgoingBody { body: response.body, is_head },
+        OutgoingBody { body: response.body, size, bare },
     );
     // All error answers close the connection (transport.md section 1.3), as do connectors that ask for it.
     let asked_to_close =
@@ -217,14 +300,19 @@ fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) 
             headers.insert(actix_header::HeaderName::from_static("keep-alive"), keep_alive);
         }
     }
-    let content_type = match response.content_type {
-        Cow::Borrowed(content_type) => Ok(actix_header::HeaderValue::from_static(content_type)),
-        Cow::Owned(content_type) => actix_header::HeaderValue::try_from(content_type),
-    };
-    if let Ok(content_type) = content_type {
-        headers.insert(actix_header::CONTENT_TYPE, content_type);
+    if !response.verbatim {
+        let content_type = match response.content_type {
+            Cow::Borrowed(content_type) => Ok(actix_header::HeaderValue::from_static(content_type)),
+            Cow::Owned(content_type) => actix_header::HeaderValue::try_from(content_type),
+        };
+        if let Ok(content_type) = content_type {
+            headers.insert(actix_header::CONTENT_TYPE, content_type);
+        }
+        headers.insert(actix_header::SERVER, actix_header::HeaderValue::from_static("OSWebServer"));
     }
-    headers.insert(actix_header::SERVER, actix_header::HeaderValue::from_static("OSWebServer"));
+    if let Some(length) = said {
+        headers.insert(actix_header::CONTENT_LENGTH, actix_header::HeaderValue::from(length));
+    }
     for (name, value) in &response.headers {
         let name = actix_header::HeaderName::from_bytes(name.as_str().as_bytes());
         if let (Ok(name), Ok(value)) = (name, actix_header::HeaderValue::from_bytes(value.as_bytes())) {
@@ -238,7 +326,9 @@ fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) 
 /// a known length is never chunked (transport.md section 13.3).
 struct OutgoingBody {
     body: Body,
-    is_head: bool,
+    size: BodySize,
+    /// The head is all.
+    bare: bool,
 }
 
 impl OutgoingBody {
@@ -249,11 +339,11 @@ impl MessageBody for OutgoingBody {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {
-        self.body.length().map_or(BodySize::Stream, BodySize::Sized)
+        self.size
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.is_head {
+        if self.bare {
             return Poll::Ready(None);
         }
         match &mut self.body {

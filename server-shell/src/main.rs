@@ -10,6 +10,7 @@ mod inventory_command;
 mod listener;
 mod logging;
 mod name2key_command;
+mod passing;
 mod process;
 mod program;
 mod registry;

@@ -118,10 +118,10 @@ async fn serve(
         RestConsoleConnector::register(rest.clone(), router);
     }
     register_service_commands(&console, &mut built);
-    let Built { routers, databases, upstreams, .. } = built;
+    let Built { routers, databases, needed_upstreams, .. } = built;
     let listeners = Arc::new(listen(&plan, routers, &page, &request_log, given)?);
     view.show_listeners(listeners.clone());
-    let admin = start_admin(&plan, metrics.clone(), &databases, upstreams)?;
+    let admin = start_admin(&plan, metrics.clone(), &databases, needed_upstreams)?;
     let upkeep = tokio::spawn(admin::keep_up(metrics));
     say_ready(&plan, &listeners, started);
 

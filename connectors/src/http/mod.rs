@@ -4,6 +4,7 @@
 mod authentication;
 mod body;
 mod message;
+mod passing;
 pub mod path;
 mod router;
 
@@ -11,6 +12,7 @@ pub use authentication::ServiceAuthentication;
 pub(crate) use authentication::equal_in_constant_time;
 pub use body::Body;
 pub use message::{HTML, Request, Response, TEXT, XML};
+pub use passing::{PassHandler, PassRoute, PassingRequest};
 pub use router::{Handler, Router};
 
 // The vocabulary of requests and responses, so that users need not name the crate.

@@ -17,7 +17,7 @@ use super::asset::{AssetServices, SharedAssets};
 use super::database::Databases;
 use super::name2key::Name2KeyServices;
 use super::upstream::Upstreams;
-use super::{BuiltInventory, ConnectorKind, ConnectorPlan, Plan, baked_texture, inventory};
+use super::{BuiltInventory, ConnectorKind, ConnectorPlan, Plan, baked_texture, forward, inventory};
 
 /// Everything that was built, not listening yet.
 pub struct Built {
@@ -25,8 +25,10 @@ pub struct Built {
     pub routers: BTreeMap<u16, Router>,
     /// The open databases with their names.
     pub databases: Vec<(String, Database)>,
-    /// The groups of other shells that OUT connectors ask.
+    /// The groups of other shells that are asked.
     pub upstreams: Vec<Arc<UpstreamGroup>>,
+    /// Those of them that the program cannot do without.
+    pub needed_upstreams: Vec<Arc<UpstreamGroup>>,
     /// The asset services.
     pub assets: Vec<SharedAssets>,
     /// The baked texture services.
@@ -83,6 +85,7 @@ pub async fn build(plan: &Plan, not_found_page: &Bytes) -> Built {
     Built {
         routers,
         databases: resources.databases.into_named(),
+        needed_upstreams: resources.upstreams.needed(),
         upstreams: resources.upstreams.into_groups(),
         assets: assets.into_all(),
         baked_textures,
@@ -108,6 +111,7 @@ impl<'a> Builder<'a> {
                 self.baked_textures.push(baked_texture::connect(plan, connector, router)?);
                 Ok(())
             }
+            ConnectorKind::Forward(plan) => forward::connect(plan, &mut self.resources, router),
             ConnectorKind::Inventory(plan) => {
                 let service = inventory::connect(plan, connector, &mut self.resources, router).await?;
                 self.inventories.push(service);

@@ -11,6 +11,7 @@ mod baked_texture;
 mod build;
 mod database;
 mod fastcgi;
+mod forward;
 mod inventory;
 mod name2key;
 mod opt_out;
@@ -20,6 +21,7 @@ mod upstream;
 pub use asset::{AssetServicePlan, plan_asset_connector, plan_asset_service, plan_remote_asset_service};
 pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
 pub use build::{Built, build};
+pub use forward::{plan_forward_connector, plan_shadow_connector};
 pub use inventory::{
     BuiltInventory, InventoryServicePlan, open_inventory, plan_inventory_connector, plan_inventory_service,
     plan_remote_inventory_service,
@@ -29,3 +31,6 @@ pub use name2key::{
     plan_name2key_web_connector, plan_remote_name2key_service, plan_remote_name2key_web_service,
 };
 pub use plan::{ConnectorKind, ConnectorPlan, Plan, Planner, plan};
+
+/// What a connector answers that answers everything that no other connector of its port does.
+const EVERYTHING_ELSE: &str = "/ (everything else)";

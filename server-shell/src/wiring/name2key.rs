@@ -21,7 +21,7 @@ use super::build::Resources;
 use super::database::{DatabasePlan, plan_database};
 use super::opt_out::read_opt_out;
 use super::upstream::{UpstreamPlan, plan_upstreams};
-use super::{ConnectorKind, ConnectorPlan, Plan, Planner};
+use super::{ConnectorKind, ConnectorPlan, EVERYTHING_ELSE, Plan, Planner};
 use crate::registry::{Build, Role};
 use crate::settings::{ConnectorOptions, GoslSpelling, Name2KeyFaceOptions, Name2KeyServiceOptions, RegistrationKind};
 
@@ -69,7 +69,7 @@ impl Name2KeyConnectorPlan {
         match &self.face {
             Face::Private => "/xname2key",
             Face::Web(_) => "/name2key",
-            Face::Gosl(options) => options.path.as_deref().unwrap_or("/ (everything else)"),
+            Face::Gosl(options) => options.path.as_deref().unwrap_or(EVERYTHING_ELSE),
         }
     }
 }

@@ -10,6 +10,7 @@ use gridshell_services::library::LibraryOptions;
 use super::asset::AssetConnectorPlan;
 use super::baked_texture::BakedTextureServicePlan;
 use super::fastcgi::{FastCgiPlan, plan_fastcgi};
+use super::forward::ForwardPlan;
 use super::inventory::InventoryServicePlan;
 use super::name2key::Name2KeyConnectorPlan;
 use crate::registry::{self, Build, Module, Role};
@@ -62,6 +63,8 @@ pub enum ConnectorKind {
     Asset(AssetConnectorPlan),
     /// `/bakes`.
     BakedTexture(BakedTextureServicePlan),
+    /// Paths that are passed on.
+    Forward(ForwardPlan),
     /// `/xinventory`.
     Inventory(InventoryServicePlan),
     /// `/xname2key`, `/name2key` or a face on everything.
@@ -317,23 +320,30 @@ impl<'a> Planner<'a> {
         self.problems.iter().filter(|problem| problem.is_error()).count()
     }
 
-    /// Two connectors with the same paths on one port: only the first answers (transport.md section 3.1).
+    /// Two connectors with the same paths on one port: only the first answers (transport.md section 3.1), and those that pass requests on
+    /// come last.
     fn warn_of_shared_paths(&mut self, connectors: &[ConnectorPlan]) {
-        let mut seen: BTreeMap<(u16, &str), &str> = BTreeMap::new();
-        for connector in connectors {
-            let path = match &connector.kind {
-                ConnectorKind::Asset(_) => "/assets",
-                ConnectorKind::BakedTexture(_) => "/bakes",
-                ConnectorKind::Inventory(_) => "/xinventory",
-                ConnectorKind::Name2Key(plan) => plan.path(),
+        let mut seen: BTreeMap<(u16, &str), &ConnectorPlan> = BTreeMap::new();
+        let passes = |connector: &ConnectorPlan| matches!(connector.kind, ConnectorKind::Forward(_));
+        let (last, first): (Vec<_>, Vec<_>) = connectors.iter().partition(|connector| passes(connector));
+        for connector in first.into_iter().chain(last) {
+            let paths = match &connector.kind {
+                ConnectorKind::Asset(_) => vec!["/assets"],
+                ConnectorKind::BakedTexture(_) => vec!["/bakes"],
+                ConnectorKind::Forward(plan) => plan.paths(),
+                ConnectorKind::Inventory(_) => vec!["/xinventory"],
+                ConnectorKind::Name2Key(plan) => vec![plan.path()],
             };
-            if let Some(first) = seen.get(&(connector.port, path)) {
+            for path in paths {
+                let Some(first) = seen.get(&(connector.port, path)) else {
+                    seen.insert((connector.port, path), connector);
+                    continue;
+                };
+                let why = if passes(connector) && !passes(first) { "answers it itself" } else { "is listed before it" };
                 self.problems.push(Problem::warning(format!(
-                    "{} answers nothing: on port {}, {path} belongs to {first}, which is listed before it",
-                    connector.text, connector.port
+                    "{} answers nothing: on port {}, {path} belongs to {}, which {why}",
+                    connector.text, connector.port, first.text
                 )));
-            } else {
-                seen.insert((connector.port, path), &connector.text);
             }
         }
     }

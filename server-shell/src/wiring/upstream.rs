@@ -53,6 +53,17 @@ impl UpstreamPlan {
     }
 }
 
+/// The one group of shells of a section, whose addresses are the value of `key`, for who knows no reads from writes. `name` stands in
+/// messages and metrics.
+pub fn plan_group(planner: &mut Planner<'_>, section: &str, key: &str, name: &str) -> Option<UpstreamPlan> {
+    let is_split = planner.configuration().get(section, "WriteURI").is_some_and(|entry| !entry.value.is_empty());
+    if is_split {
+        let message = format!("what is passed on is not understood, so reads and writes cannot part; all goes to {key}");
+        planner.error(section, "WriteURI", message);
+    }
+    plan_named(planner, section, (section, key), name)
+}
+
 /// The shells of a section, whose addresses are the value of `key`.
 pub fn plan_upstreams(planner: &mut Planner<'_>, section: &str, key: &str) -> Option<UpstreamPlan> {
     plan_upstreams_at(planner, section, section, key)
@@ -60,6 +71,10 @@ pub fn plan_upstreams(planner: &mut Planner<'_>, section: &str, key: &str) -> Op
 
 /// The shells of a section, whose addresses may be in another one.
 pub fn plan_upstreams_at(planner: &mut Planner<'_>, section: &str, uri_section: &str, key: &str) -> Option<UpstreamPlan> {
+    plan_named(planner, section, (uri_section, key), section)
+}
+
+fn plan_named(planner: &mut Planner<'_>, section: &str, (uri_section, key): (&str, &str), name: &str) -> Option<UpstreamPlan> {
     let addresses = planner.read(uri_section, |reader| reader.required::<String>(key));
     let options = planner.read(section, read_options);
     let trust = planner.read("Startup", CertificateOptions::read);
@@ -87,7 +102,7 @@ pub fn plan_upstreams_at(planner: &mut Planner<'_>, section: &str, uri_section: 
             None
         }
     };
-    let reads = group(uri_section, key, section.to_owned(), reads?);
+    let reads = group(uri_section, key, name.to_owned(), reads?);
     let writes = match writes {
         Some(members) => Some(group(section, "WriteURI", format!("{section} writes"), members)?),
         None => None,
@@ -181,11 +196,18 @@ fn group_options(options: UpstreamOptions, trust: Trust, credentials: Option<Cre
     }
 }
 
+/// A group, and whether the program has to reach it to be ready.
+struct Joined {
+    plan: Arc<GroupPlan>,
+    group: Arc<UpstreamGroup>,
+    is_needed: bool,
+}
+
 /// The groups that are asked. One is shared by all services with the same plan: a limit on requests under way, and what is known of who
 /// fails, belong to the shells and not to who asks them.
 #[derive(Default)]
 pub struct Upstreams {
-    groups: Vec<(Arc<GroupPlan>, Arc<UpstreamGroup>)>,
+    groups: Vec<Joined>,
     /// Shared too, since reads through one connector follow writes through another.
     splits: Vec<(UpstreamPlan, Arc<SplitTransport>)>,
 }
@@ -196,27 +218,41 @@ impl Upstreams {
     /// # Errors
     /// The system has no certificates to check those of https addresses with.
     pub fn join(&mut self, plan: &UpstreamPlan) -> Result<Arc<dyn Transport>> {
-        let Some(writes) = &plan.writes else { return Ok(self.group(&plan.reads)?) };
+        let Some(writes) = &plan.writes else { return Ok(self.group(&plan.reads, true)?) };
         if let Some((_, split)) = self.splits.iter().find(|(known, _)| known == plan) {
             return Ok(split.clone());
         }
-        let (reads, writes) = (self.group(&plan.reads)?, self.group(writes)?);
+        let (reads, writes) = (self.group(&plan.reads, true)?, self.group(writes, true)?);
         let split = Arc::new(SplitTransport::new(reads, writes, plan.read_your_writes));
         self.splits.push((plan.clone(), split.clone()));
         Ok(split)
     }
 
-    fn group(&mut self, plan: &Arc<GroupPlan>) -> Result<Arc<UpstreamGroup>> {
-        if let Some((_, group)) = self.groups.iter().find(|(known, _)| known == plan) {
-            return Ok(group.clone());
+    /// The group of a plan that parts no reads from writes. Who can do without it, does not need it.
+    ///
+    /// # Errors
+    /// As [`Upstreams::join`].
+    pub fn join_group(&mut self, plan: &UpstreamPlan, is_needed: bool) -> Result<Arc<UpstreamGroup>> {
+        self.group(&plan.reads, is_needed)
+    }
+
+    fn group(&mut self, plan: &Arc<GroupPlan>, is_needed: bool) -> Result<Arc<UpstreamGroup>> {
+        if let Some(joined) = self.groups.iter_mut().find(|joined| joined.plan == *plan) {
+            joined.is_needed |= is_needed;
+            return Ok(joined.group.clone());
         }
         let group = Arc::new(UpstreamGroup::start(&plan.name, plan.members.clone(), plan.options.clone())?);
-        self.groups.push((plan.clone(), group.clone()));
+        self.groups.push(Joined { plan: plan.clone(), group: group.clone(), is_needed });
         Ok(group)
+    }
+
+    /// Those without which the program is not ready.
+    pub fn needed(&self) -> Vec<Arc<UpstreamGroup>> {
+        self.groups.iter().filter(|joined| joined.is_needed).map(|joined| joined.group.clone()).collect()
     }
 
     /// All groups, in the order in which they were joined.
     pub fn into_groups(self) -> Vec<Arc<UpstreamGroup>> {
-        self.groups.into_iter().map(|(_, group)| group).collect()
+        self.groups.into_iter().map(|joined| joined.group).collect()
     }
 }
