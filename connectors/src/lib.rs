@@ -7,6 +7,7 @@
 
 pub mod asset;
 pub mod baked_texture;
+pub mod forward;
 pub mod http;
 pub mod inventory;
 pub mod name2key;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gridshell_connectors::http::{Handler, HeaderMap, Method, Request, Response, Router, TEXT};
+use gridshell_connectors::http::{
+    Body, Handler, HeaderMap, HeaderValue, Method, PassHandler, PassingRequest, Request, Response, Router, TEXT, header,
+};
 
 /// Answers with its name and what followed its path.
 struct Echo(&'static str);
@@ -82,4 +84,86 @@ async fn the_console_shows_what_is_registered() {
     let expected = "* HTTP (1):\n\t/StartSession\n* StreamHandlers (3):\n\tGET:/mapitems\n\tGET:/map\n\tPOST:/map\n\
                     * SimpleStreamHandlers (1):\n\t***:/bakes\n";
     assert_eq!(router().handlers(), expected);
+}
+
+/// Answers with its name and what it was given.
+struct Through(&'static str);
+
+#[async_trait]
+impl PassHandler for Through {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn operation(&self) -> &'static str {
+        "through"
+    }
+
+    fn largest_body(&self) -> u64 {
+        7
+    }
+
+    async fn pass(&self, request: PassingRequest) -> Response {
+        assert!(!request.target.contains("panic"), "asked to");
+        Response::ok(TEXT, format!("{} {}", self.0, request.target))
+    }
+}
+
+/// Who a request passes through; `-` when it is answered here.
+async fn passes(router: &Router, method: Method, target: &str) -> String {
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let request = Request::new(method.clone(), target, HeaderMap::new(), Bytes::new(), address);
+    let Some(route) = router.passing(&request) else { return "-".to_owned() };
+    assert_eq!(route.largest_body(), 7);
+    let (headers, target) = (HeaderMap::new(), target.to_owned());
+    let body = Body::from(Bytes::new());
+    let response = route.pass(PassingRequest { method, target, headers, body, client: address, peer: address }).await;
+    format!("{} {}", response.status.as_u16(), String::from_utf8_lossy(response.body.bytes()))
+}
+
+#[tokio::test]
+async fn the_longest_prefix_passes() {
+    let mut router = router();
+    assert!(!router.has_passing());
+    router.pass("/map", Arc::new(Through("map")));
+    router.pass("/map", Arc::new(Through("second map")));
+    router.pass("/mapi/", Arc::new(Through("mapi")));
+    assert!(router.has_passing());
+    for (method, target, expected) in [
+        (Method::GET, "/map/1", "-"),
+        (Method::GET, "/mapi/1", "200 mapi /mapi/1"),
+        (Method::GET, "/mapitems", "-"),
+        (Method::PUT, "/map%2F/../map//x/?a=%20", "200 map /map%2F/../map//x/?a=%20"),
+        (Method::OPTIONS, "/map", "200 map /map"),
+        (Method::GET, "/%6dapi", "200 mapi /%6dapi"),
+        (Method::GET, "/mapi/../other", "-"),
+        (Method::GET, "/mapi\\..\\other", "-"),
+        (Method::GET, "/bakes/x", "-"),
+        (Method::GET, "/", "-"),
+        (Method::PUT, "/map/panic", "500 "),
+    ] {
+        assert_eq!(passes(&router, method.clone(), target).await, expected, "{method} {target}");
+    }
+    assert!(router.handlers().contains("* Passing (2):\n\t***:/mapi/* mapi\n\t***:/map/* map\n"), "{}", router.handlers());
+}
+
+#[tokio::test]
+async fn what_nobody_answers_passes_unless_somebody_answers_everything() {
+    let mut router = router();
+    router.pass("/", Arc::new(Through("all")));
+    for (method, target, expected) in [
+        (Method::GET, "/map/1", "-"),
+        (Method::PUT, "/map/1", "200 all /map/1"),
+        (Method::GET, "/", "200 all /"),
+        (Method::OPTIONS, "/anything", "200 all /anything"),
+        (Method::POST, "/startsession", "-"),
+        (Method::GET, "/a\\b", "200 all /a\\b"),
+    ] {
+        assert_eq!(passes(&router, method.clone(), target).await, expected, "{method} {target}");
+    }
+    let json = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json-rpc"))]);
+    let request = Request::new(Method::POST, "/", json, Bytes::new(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    assert!(router.passing(&request).is_some());
+    router.fallback(Arc::new(Echo("fallback")));
+    assert_eq!(passes(&router, Method::GET, "/other").await, "-");
 }

@@ -7,8 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Router, StatusCode, header};
+use gridshell_connectors::http::{
+    HeaderMap, HeaderName, HeaderValue, PassRoute, PassingRequest, Request, Response, Router, StatusCode, header,
+};
 
+use crate::passing::PassingBody;
 use crate::request_log::RequestLog;
 
 /// What bounds a client; the defaults are the original's (transport.md section 1).
@@ -99,6 +102,43 @@ impl Answerer {
         response
     }
 
+    /// The route of a request that passes, whose body is not read yet; `None` for those that are answered whole.
+    pub fn passing(&self, request: &Request) -> Option<&PassRoute> {
+        self.router.passing(request)
+    }
+
+    /// Passes a request that came as `target` from `peer`, and whose body is `body` instead of its own. Never fails. The answer begins
+    /// within the time for an answer after the body is in; how long that takes is up to who puts it in.
+    pub async fn pass(&self, route: &PassRoute, request: Request, target: String, peer: IpAddr, body: PassingBody) -> Response {
+        self.served.fetch_add(1, Ordering::Relaxed);
+        let entry = self.log.request(self.port, &request);
+        let (body, arrival) = body.into_parts();
+        let Request { method, headers, client, .. } = request;
+        let answer = route.pass(PassingRequest { method, target, headers, body, client, peer });
+        let too_late = async {
+            arrival.is_over().await;
+            tokio::time::sleep(self.limits.response_time).await;
+        };
+        let response = tokio::select! {
+            biased;
+            response = answer => response,
+            () = too_late => {
+                tracing::error!(port = self.port, "a request that passes was not answered in time; answered 504");
+                Response::empty(StatusCode::GATEWAY_TIMEOUT, "text/plain")
+            }
+        };
+        // What was wrong with the body, says more than that it could not be passed.
+        let response = match arrival.refusal().filter(|_| !response.verbatim) {
+            Some(refusal) => {
+                tracing::warn!(port = self.port, %client, reason = refusal.reason, "refused a request");
+                Response::empty(refusal.status, "text/plain")
+            }
+            None => response,
+        };
+        entry.answered(&response);
+        response
+    }
+
     /// The client's address. The original believes anybody's `X-Forwarded-For` (transport.md section 1.5), which lets anybody pass
     /// for anybody; here it counts only from the proxies that the operator lists.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -165,18 +205,22 @@ impl Limits {
     /// # Errors
     /// The length is no number, or over the limit.
     pub fn body(&self, headers: &HeaderMap) -> Result<IncomingBody, Refusal> {
-        let declared = match headers.get(header::CONTENT_LENGTH) {
-            None => None,
-            Some(value) => {
-                let length = value.to_str().ok().and_then(|text| text.parse().ok());
-                Some(length.ok_or(bad("the Content-Length is no number"))?)
-            }
-        };
+        let declared = declared_length(headers)?.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         if declared.is_some_and(|length| length > self.body) {
             return Err(bad("the body is too long"));
         }
         Ok(IncomingBody { declared, limit: self.body, first: Bytes::new(), all: BytesMut::new() })
     }
+}
+
+/// The length of the body that these headers announce.
+///
+/// # Errors
+/// It is no number.
+pub fn declared_length(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let length = value.to_str().ok().and_then(|text| text.parse().ok());
+    length.map(Some).ok_or(bad("the Content-Length is no number"))
 }
 
 /// A request's body as it arrives. One that comes in one piece is not copied.

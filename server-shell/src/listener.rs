@@ -1,4 +1,4 @@
-//! HTTP listeners: one server per port, which reads requests whole and within limits, and hands them to the port's router.
+//! HTTP listeners: one server per port, which reads requests within limits, whole unless they pass, and hands them to the port's router.
 //!
 //! What a client sees of the connection itself is decided here (transport.md section 1): limits, time-outs, keep-alive, and that
 //! every answer of known length carries it and none of those is chunked.
@@ -19,11 +19,12 @@ use actix_web::http::header as actix_header;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::StreamExt;
-use gridshell_connectors::http::{Body, HeaderMap, Method, Request, Response, Router, StatusCode, header};
+use gridshell_connectors::http::{Body, HeaderMap, Method, PassRoute, Request, Response, Router, StatusCode, header};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::task::JoinHandle;
 
-use crate::answering::{Answerer, Current, IncomingBody, Limits, Refusal, bad};
+use crate::answering::{Answerer, Current, IncomingBody, Limits, Refusal, bad, declared_length};
+use crate::passing::{Intake, PassingBody, passing_body};
 use crate::request_log::RequestLog;
 
 /// Where a listener listens and how.
@@ -41,6 +42,8 @@ pub struct ListenerOptions {
     pub limits: Limits,
     /// Proxies whose `X-Forwarded-For` is believed (transport.md section 1.5).
     pub trusted_proxies: Vec<IpAddr>,
+    /// Requests pass here: a client that closes its side of a connection is gone, and so is whoever works for it.
+    pub passes: bool,
 }
 
 /// A running listener.
@@ -108,7 +111,7 @@ impl Listener {
         let of_the_server = |options: &ListenerOptions| {
             let Limits { backlog, connections_per_worker, head_time, response_time, idle_time, stop_time, .. } = options.limits;
             let limits = (backlog, connections_per_worker, head_time, response_time, idle_time, stop_time);
-            (options.addresses.clone(), options.port, options.workers, limits)
+            (options.addresses.clone(), options.port, options.workers, options.passes, limits)
         };
         self.options.tls.is_none() && options.tls.is_none() && of_the_server(&self.options) == of_the_server(options)
     }
@@ -124,7 +127,7 @@ impl Listener {
     }
 
     fn serve(options: ListenerOptions, current: Arc<Current>, open: &[Listening]) -> io::Result<Self> {
-        let ListenerOptions { addresses, port, tls, workers, limits, .. } = options.clone();
+        let ListenerOptions { addresses, port, tls, workers, limits, passes, .. } = options.clone();
         let listed = addresses.iter().copied();
         // The system gives a connection to the socket of its very address before that of all addresses, and those that a socket has not
         // given out yet end with it. So where all addresses take the place of one, both sockets are used.
@@ -145,6 +148,7 @@ impl Listener {
             .client_request_timeout(limits.head_time)
             .tls_handshake_timeout(limits.head_time)
             .shutdown_timeout(limits.stop_time.as_secs())
+            .h1_allow_half_closed(!passes)
             .tcp_nodelay(true)
             .on_connect(move |_, extensions: &mut Extensions| {
                 let requests_left = current.answerer().limits.requests_per_connection;
@@ -246,9 +250,62 @@ async fn serve(request: HttpRequest, payload: web::Payload, service: web::Data<S
     let left = requests_left(&request);
     let keep = if service.closing.load(Ordering::Relaxed) { Some(0) } else { left };
     let is_head = request.method() == actix_web::http::Method::HEAD;
-    let incoming = read(&request, payload, &answerer).await;
-    let response = answerer.answer(incoming, request.peer_addr()).await;
+    let head = read_head(&request, &answerer);
+    let response = match head.as_ref().ok().and_then(|head| answerer.passing(head)) {
+        Some(route) => pass(&request, head, payload, &answerer, route).await,
+        None => {
+            let incoming = read(head, payload, &answerer.limits).await;
+            answerer.answer(incoming, request.peer_addr()).await
+        }
+    };
     write(response, keep, &answerer.limits, is_head)
+}
+
+/// Passes a request, whose body is read while it is passed.
+async fn pass(
+    request: &HttpRequest,
+    head: Result<Request, Refusal>,
+    payload: web::Payload,
+    answerer: &Answerer,
+    route: &PassRoute,
+) -> Response {
+    let passing = head.and_then(|head| {
+        let declared = declared_length(&head.headers)?;
+        if declared.unwrap_or(0) == 0 && !head.headers.contains_key(header::TRANSFER_ENCODING) {
+            return Ok((head, PassingBody::none()));
+        }
+        let (body, intake) = passing_body(declared, route.largest_body())?;
+        actix_web::rt::spawn(take_in(payload, intake, answerer.limits.request_time));
+        Ok((head, body))
+    });
+    match passing {
+        Ok((head, body)) => answerer.pass(route, head, target(request).to_owned(), peer(request), body).await,
+        Err(refusal) => answerer.answer(Err(refusal), request.peer_addr()).await,
+    }
+}
+
+/// Reads a body as far as it is wanted. Each piece has to come within the time.
+async fn take_in(mut payload: web::Payload, mut intake: Intake, time: Duration) {
+    while intake.has_room().await {
+        let piece = tokio::select! {
+            biased;
+            () = intake.is_unwanted() => return,
+            piece = tokio::time::timeout(time, payload.next()) => piece,
+        };
+        let added = match piece {
+            Ok(Some(Ok(piece))) => intake.add(piece),
+            Ok(Some(Err(_))) => Err(bad("the body broke off")),
+            Ok(None) => {
+                // What is wrong with it, the answer says.
+                let _ = intake.finish();
+                return;
+            }
+            Err(_) => Err(Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" }),
+        };
+        if let Err(refusal) = added {
+            return intake.refuse(refusal);
+        }
+    }
 }
 
 /// How many requests the connection may carry after this one; `None` is no limit.
@@ -263,10 +320,20 @@ fn requests_left(request: &HttpRequest) -> Option<u32> {
     Some(left - 1)
 }
 
-/// Checks the limits of transport.md section 1.2 and reads the body.
-async fn read(request: &HttpRequest, payload: web::Payload, answerer: &Answerer) -> Result<Request, Refusal> {
+/// The request target as it was sent, without scheme and host.
+fn target(request: &HttpRequest) -> &str {
+    request.uri().path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// Who is at the other end; unspecified when nobody knows.
+fn peer(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip())
+}
+
+/// The request without its body, within the limits of transport.md section 1.2.
+fn read_head(request: &HttpRequest, answerer: &Answerer) -> Result<Request, Refusal> {
     let limits = &answerer.limits;
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let target = target(request);
     if target.len() > limits.target {
         return Err(bad("the request target is too long"));
     }
@@ -274,13 +341,19 @@ async fn read(request: &HttpRequest, payload: web::Payload, answerer: &Answerer)
         return Err(bad("there is no Host header"));
     }
     let headers = copy_headers(request, limits)?;
-    // The original takes a chunked body for an empty one (transport.md section 1.2); we read it, within the same limits.
-    let body = tokio::time::timeout(limits.request_time, read_body(payload, limits.body(&headers)?)).await;
-    let body = body.map_err(|_| Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" })??;
     let method = Method::from_bytes(request.method().as_str().as_bytes()).map_err(|_| bad("the verb is malformed"))?;
-    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
-    let client = answerer.client(peer, &headers);
-    Ok(Request::new(method, target, headers, body, client))
+    let client = answerer.client(peer(request), &headers);
+    Ok(Request::new(method, target, headers, Bytes::new(), client))
+}
+
+/// The request with its body, within the limits of transport.md section 1.2.
+async fn read(head: Result<Request, Refusal>, payload: web::Payload, limits: &Limits) -> Result<Request, Refusal> {
+    let mut request = head?;
+    // The original takes a chunked body for an empty one (transport.md section 1.2); we read it, within the same limits.
+    let body = tokio::time::timeout(limits.request_time, read_body(payload, limits.body(&request.headers)?)).await;
+    let too_late = Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" };
+    request.body = body.map_err(|_| too_late)??;
+    Ok(request)
 }
 
 /// The headers in the connectors' vocabulary. (actix has an older version of the same types.)
@@ -305,9 +378,18 @@ async fn read_body(mut payload: web::Payload, mut body: IncomingBody) -> Result<
 /// Puts an answer on the connection. `left` is how many requests may follow on it, when that is limited.
 fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) -> HttpResponse<OutgoingBody> {
     let status = actix_web::http::StatusCode::from_u16(response.status.as_u16());
+    let bare = is_head || response.has_no_body();
+    let size = match (response.verbatim && bare, response.body.length()) {
+        // Nothing is said of a body that was not spoken of, and of none but HEAD's by the listener.
+        (true, None) => BodySize::None,
+        (true, Some(_)) if !is_head => BodySize::None,
+        (_, None) => BodySize::Stream,
+        (_, Some(length)) => BodySize::Sized(length),
+    };
+    let said = response.body.length().filter(|_| response.verbatim && response.status == StatusCode::NOT_MODIFIED);
     let mut answer = HttpResponse::with_body(
         status.unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR),
-        OutgoingBody { body: response.body, is_head },
+        OutgoingBody { body: response.body, size, bare },
     );
     // All error answers close the connection (transport.md section 1.3), as do connectors that ask for it.
     let asked_to_close =
@@ -324,14 +406,19 @@ fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) 
             headers.insert(actix_header::HeaderName::from_static("keep-alive"), keep_alive);
         }
     }
-    let content_type = match response.content_type {
-        Cow::Borrowed(content_type) => Ok(actix_header::HeaderValue::from_static(content_type)),
-        Cow::Owned(content_type) => actix_header::HeaderValue::try_from(content_type),
-    };
-    if let Ok(content_type) = content_type {
-        headers.insert(actix_header::CONTENT_TYPE, content_type);
+    if !response.verbatim {
+        let content_type = match response.content_type {
+            Cow::Borrowed(content_type) => Ok(actix_header::HeaderValue::from_static(content_type)),
+            Cow::Owned(content_type) => actix_header::HeaderValue::try_from(content_type),
+        };
+        if let Ok(content_type) = content_type {
+            headers.insert(actix_header::CONTENT_TYPE, content_type);
+        }
+        headers.insert(actix_header::SERVER, actix_header::HeaderValue::from_static("OSWebServer"));
     }
-    headers.insert(actix_header::SERVER, actix_header::HeaderValue::from_static("OSWebServer"));
+    if let Some(length) = said {
+        headers.insert(actix_header::CONTENT_LENGTH, actix_header::HeaderValue::from(length));
+    }
     for (name, value) in &response.headers {
         let name = actix_header::HeaderName::from_bytes(name.as_str().as_bytes());
         if let (Ok(name), Ok(value)) = (name, actix_header::HeaderValue::from_bytes(value.as_bytes())) {
@@ -345,7 +432,9 @@ fn write(response: Response, left: Option<u32>, limits: &Limits, is_head: bool) 
 /// a known length is never chunked (transport.md section 13.3).
 struct OutgoingBody {
     body: Body,
-    is_head: bool,
+    size: BodySize,
+    /// The head is all.
+    bare: bool,
 }
 
 impl OutgoingBody {
@@ -356,11 +445,11 @@ impl MessageBody for OutgoingBody {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {
-        self.body.length().map_or(BodySize::Stream, BodySize::Sized)
+        self.size
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.is_head {
+        if self.bare {
             return Poll::Ready(None);
         }
         match &mut self.body {

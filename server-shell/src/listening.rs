@@ -174,6 +174,7 @@ impl Opened {
                 workers: workers(network),
                 limits: limits(network),
                 trusted_proxies: network.trusted_proxies.0.clone(),
+                passes: router.has_passing(),
             };
             let listener = match before.http.iter().find(|listener| listener.port == port) {
                 Some(existing) if existing.can_change_to(&options) => Ok(existing.clone()),

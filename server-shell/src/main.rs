@@ -11,6 +11,7 @@ mod listener;
 mod listening;
 mod logging;
 mod name2key_command;
+mod passing;
 mod process;
 mod program;
 mod registry;

@@ -228,7 +228,7 @@ impl Running {
             PreparedAdmin::Other(admin) => std::mem::replace(&mut self.admin, admin),
         };
         if let Some(admin) = &self.admin {
-            let (databases, upstreams) = (built.databases.clone(), built.upstreams.clone());
+            let (databases, upstreams) = (built.databases.clone(), built.needed_upstreams.clone());
             let failed = built.failed.iter().map(|connector| connector.text.clone()).collect();
             admin.watch(Watched { databases, upstreams, failed });
         }

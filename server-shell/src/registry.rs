@@ -8,9 +8,9 @@ use gridshell_services::database::Backend;
 
 use crate::settings::{
     AdminOptions, AssetConnectorOptions, AssetKeepingOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions,
-    CertificateOptions, ConnectorOptions, DatabaseOptions, FastCgiListenerOptions, InventoryServiceOptions,
+    CertificateOptions, ConnectorOptions, DatabaseOptions, FastCgiListenerOptions, ForwardOptions, InventoryServiceOptions,
     LibraryServiceOptions, LoggingOptions, MonitoringOptions, Name2KeyFaceOptions, Name2KeyServiceOptions, NetworkOptions,
-    StartupOptions, UpstreamOptions,
+    ShadowOptions, StartupOptions, UpstreamOptions,
 };
 use crate::wiring::{
     self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, InventoryServicePlan, Name2KeyServicePlan, Planner,
@@ -110,6 +110,18 @@ pub const MODULES: &[Module] = &[
         names: &["name2key_gosl"],
         sections: &["Name2KeyService"],
         build: Build::InConnector(wiring::plan_name2key_gosl_connector),
+    },
+    Module {
+        role: InConnector,
+        names: &["forward"],
+        sections: &["Forward"],
+        build: Build::InConnector(wiring::plan_forward_connector),
+    },
+    Module {
+        role: InConnector,
+        names: &["shadow"],
+        sections: &["Shadow"],
+        build: Build::InConnector(wiring::plan_shadow_connector),
     },
     not_yet(InConnector, &["OpenSim.Server.Handlers.dll:InventoryServiceInConnector"], &["InventoryService"]),
     not_yet(InConnector, &["OpenSim.Server.Handlers.dll:GridServiceConnector"], &["GridService"]),
@@ -345,6 +357,27 @@ const NAME2KEY_UPSTREAMS: &[OptionDescription] = &[OptionDescription {
     meaning: "The servers that remote_name2key and remote_name2key_web ask, as `http://a:8016, http://b:8016*3`; behind `*` a weight.",
 }];
 
+const FORWARD_UPSTREAMS: &[OptionDescription] = &[OptionDescription {
+    key: "URI",
+    type_name: "addresses",
+    default: "required",
+    meaning: "The shells that requests are passed on to, as `http://a:8003, http://b:8003*3`; behind `*` a weight.",
+}];
+const SHADOW_UPSTREAMS: &[OptionDescription] = &[
+    OptionDescription {
+        key: "AnswerURI",
+        type_name: "addresses",
+        default: "required",
+        meaning: "The shells whose answers the client gets, as `http://a:8003, http://b:8003*3`; behind `*` a weight.",
+    },
+    OptionDescription {
+        key: "ShadowURI",
+        type_name: "addresses",
+        default: "required",
+        meaning: "The shells that get a copy of the request, and whose answers are compared with those.",
+    },
+];
+
 /// The option structs that are read from a section; the list behind `gridshell options`.
 pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
     vec![
@@ -380,6 +413,15 @@ pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
         ("Name2KeyService", AuthenticationOptions::DESCRIPTIONS),
         ("Name2KeyService", NAME2KEY_UPSTREAMS),
         ("Name2KeyService", UpstreamOptions::DESCRIPTIONS),
+        ("Forward", FORWARD_UPSTREAMS),
+        ("Forward", ForwardOptions::DESCRIPTIONS),
+        ("Forward", AuthenticationOptions::DESCRIPTIONS),
+        ("Forward", UpstreamOptions::DESCRIPTIONS),
+        ("Shadow", SHADOW_UPSTREAMS),
+        ("Shadow", ShadowOptions::DESCRIPTIONS),
+        ("Shadow", ForwardOptions::DESCRIPTIONS),
+        ("Shadow", AuthenticationOptions::DESCRIPTIONS),
+        ("Shadow", UpstreamOptions::DESCRIPTIONS),
         ("LibraryService", LibraryServiceOptions::DESCRIPTIONS),
         ("BakedTextureService", ConnectorOptions::DESCRIPTIONS),
         ("BakedTextureService", BakedTextureOptions::DESCRIPTIONS),

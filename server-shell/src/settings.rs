@@ -309,6 +309,54 @@ options! {
     }
 }
 
+options! {
+    /// The connector that passes requests on as they are. Of TotalTimeout it is the beginning of the answer that counts, and
+    /// MaxAnswerBytes is no limit to it.
+    pub struct ForwardOptions {
+        /// Paths that are passed on, separated by commas: all that begins so and belongs to no longer path of the port; `/` is everything
+        /// that no other connector answers.
+        "Path" => pub path: String = "/";
+        /// The Host header that the other shell sees: client (as the client has sent it) or upstream (its own address).
+        "Host" => pub host: HostOption = "client";
+        /// Add who asks to the header X-Forwarded-For, which is the only one that is touched.
+        "ForwardedFor" => pub forwarded_for: bool = true;
+        /// Largest request body, in megabytes.
+        "MaxBodyMegabytes" => pub max_body_megabytes: u64 = 256;
+    }
+}
+
+options! {
+    /// The connector that passes requests on and compares the answer with another shell's. Up to three times MaxShadowKilobytes is kept in
+    /// memory for each of MaxShadows.
+    pub struct ShadowOptions {
+        /// Verbs whose requests are sent to ShadowURI too, separated by commas. Add POST and DELETE only where the two sides have data of
+        /// their own: where they share a database, what changes something would be done twice.
+        "Verbs" => pub verbs: String = "GET, HEAD";
+        /// Longest body of a request or answer that is copied and compared, in kilobytes. What is longer is answered all the same.
+        "MaxShadowKilobytes" => pub max_shadow_kilobytes: usize = 1024;
+        /// Copies under way; while there are so many, requests are answered without a copy.
+        "MaxShadows" => pub max_shadows: usize = 64;
+        /// Log the beginnings of values that differ, and not only where and how long they are. They may be secrets, such as tokens.
+        "LogValues" => pub log_values: bool = false;
+    }
+}
+
+/// Which Host header goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostOption {
+    /// The client's.
+    Client,
+    /// The upstream's.
+    Upstream,
+}
+
+impl DefaultFor<HostOption> for &str {
+    fn into_default(self) -> HostOption {
+        if self == "upstream" { HostOption::Upstream } else { HostOption::Client }
+    }
+}
+
 /// A time from 0 to a day; in the .ini in seconds, fractions allowed.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
 #[serde(try_from = "f64")]

@@ -457,7 +457,7 @@ fn every_listed_option_is_read_and_its_default_can_be_written() {
 fn unread_options(sections: &[(String, Vec<(String, String)>)], prefix: &str) -> Vec<String> {
     // One service is local always, so that there is somebody who reads what is said of databases.
     let mut ini = "[ServiceList]\nA = \"asset\"\nB = \"baked_texture\"\nI = \"inventory\"\nN = \"8010/name2key_gosl\"\n\
-         L = \"Local@8011/asset\"\n[Local]\nLocalServiceModule = asset\n"
+         L = \"Local@8011/asset\"\nF = \"8012/forward\"\nS = \"8013/shadow\"\n[Local]\nLocalServiceModule = asset\n"
         .to_owned();
     let module = |name: &str| format!("{prefix}{name}");
     let modules = ["asset", "inventory", "name2key"].map(module);
@@ -471,6 +471,7 @@ fn unread_options(sections: &[(String, Vec<(String, String)>)], prefix: &str) ->
                 ("InventoryService", "LocalServiceModule", _) => &modules[1],
                 ("Name2KeyService", "LocalServiceModule", _) => &modules[2],
                 (_, "AssetServerURI" | "InventoryServerURI" | "Name2KeyServerURI", _) => "http://storage:8003",
+                (_, "URI" | "AnswerURI" | "ShadowURI", _) => "http://storage:8003",
                 // Without one nobody could register, which is a warning.
                 ("Name2KeyService", "RegionAddresses", _) => "127.0.0.1",
                 (_, "StorageProvider", _) => "sqlite",

@@ -59,7 +59,7 @@ impl Request {
 pub struct Response {
     /// Status code.
     pub status: StatusCode,
-    /// Content type; always sent, also with an empty body.
+    /// Content type; always sent, also with an empty body, unless the answer is `verbatim`.
     pub content_type: Cow<'static, str>,
     /// Further headers.
     pub headers: HeaderMap,
@@ -69,6 +69,9 @@ pub struct Response {
     pub operation: &'static str,
     /// The service failed, whatever the status says: some wires have only 200.
     pub failed: bool,
+    /// The answer is somebody else's: `headers` are all that it has, and none is added but those of the connection. The length of a body
+    /// that is a stream is what was said of it, also where none follows, as on HEAD.
+    pub verbatim: bool,
 }
 
 impl Response {
@@ -81,6 +84,7 @@ impl Response {
             body: body.into(),
             operation: "",
             failed: false,
+            verbatim: false,
         }
     }
 
@@ -109,6 +113,11 @@ impl Response {
     pub fn counted_as_failure(mut self) -> Self {
         self.failed = true;
         self
+    }
+
+    /// Whether the status alone says that no body follows (RFC 9110 section 6.4.1).
+    pub fn has_no_body(&self) -> bool {
+        matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
     }
 
     /// The same answer, labelled for metrics.

@@ -5,6 +5,7 @@ mod authentication;
 mod body;
 mod message;
 mod not_loaded;
+mod passing;
 pub mod path;
 mod router;
 
@@ -13,6 +14,7 @@ pub(crate) use authentication::equal_in_constant_time;
 pub use body::Body;
 pub use message::{HTML, Request, Response, TEXT, XML};
 pub use not_loaded::NotLoaded;
+pub use passing::{PassHandler, PassRoute, PassingRequest};
 pub use router::{Handler, Router};
 
 // The vocabulary of requests and responses, so that users need not name the crate.

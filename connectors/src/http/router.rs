@@ -1,5 +1,6 @@
 //! Finds the connector for a request (transport.md section 2): the verb and the longest textual prefix decide, not segments.
 
+use std::any::Any;
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use metrics::{Counter, Histogram};
 
-use super::{HTML, Request, Response, ServiceAuthentication, TEXT};
+use super::{HTML, PassHandler, PassRoute, Request, Response, ServiceAuthentication, TEXT};
 use crate::wire::{json_rpc, xml_rpc};
 
 /// Requests that take longer are logged (transport.md section 2.3).
@@ -41,6 +42,8 @@ pub struct Router {
     variable: Vec<Route>,
     legacy: Vec<Route>,
     fallback: Option<Route>,
+    /// Longest first.
+    passing: Vec<PassRoute>,
     not_found_page: Bytes,
 }
 
@@ -56,7 +59,8 @@ struct Route {
 impl Router {
     /// A router without connectors. `not_found_page` is the HTML body of 404 answers (transport.md section 2.2).
     pub fn new(not_found_page: Bytes) -> Self {
-        Self { streams: Vec::new(), variable: Vec::new(), legacy: Vec::new(), fallback: None, not_found_page }
+        let (streams, variable, legacy, passing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { streams, variable, legacy, fallback: None, passing, not_found_page }
     }
 
     /// Registers a stream handler: this verb, and paths that begin with `path`. The first registration of a path wins.
@@ -93,6 +97,29 @@ impl Router {
     /// and to unknown paths. The first registration wins. [`Request::rest`] gives it the whole path.
     pub fn fallback(&mut self, handler: Arc<dyn Handler>) {
         self.fallback.get_or_insert_with(|| Route::new(None, "", None, handler));
+    }
+
+    /// Registers a connector whose requests pass: any verb, paths that begin with `path`, `/` being everything that no other connector
+    /// answers. Of all routes, connectors' too, the longest prefix wins, and among equals the connector that answers itself. The first
+    /// registration of a path wins.
+    pub fn pass(&mut self, path: &str, handler: Arc<dyn PassHandler>) {
+        let path = path.trim_end_matches('/');
+        if !self.passing.iter().any(|route| route.path == path) {
+            self.passing.push(PassRoute::new(path, handler));
+            self.passing.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
+        }
+    }
+
+    /// Whether requests of any path pass.
+    pub fn has_passing(&self) -> bool {
+        !self.passing.is_empty()
+    }
+
+    /// The route of a request that passes, whose body need not have been read; `None` for those that are dispatched.
+    pub fn passing(&self, request: &Request) -> Option<&PassRoute> {
+        let route = self.passing.iter().find(|route| route.path.is_empty() || route.is_prefix_of(&request.path))?;
+        let found = self.find(request).map(|(found, _)| found).or(self.fallback.as_ref()).map(|found| found.path.len());
+        found.is_none_or(|length| route.path.len() > length).then_some(route)
     }
 
     /// Names of the private connectors that answer whoever reaches the port (transport.md section 11.3).
@@ -175,6 +202,8 @@ impl Router {
         });
         list("StreamHandlers", streams.collect());
         list("SimpleStreamHandlers", self.variable.iter().map(|route| format!("***:{}", route.path)).collect());
+        let passing = self.passing.iter().map(|route| format!("***:{}/* {}", route.path, route.handler.name()));
+        list("Passing", passing.collect());
         list("Fallback", self.fallback.iter().map(|route| route.handler.name().to_owned()).collect());
         text
     }
@@ -197,7 +226,7 @@ impl Route {
         let (method, path) = (&request.method, &request.path);
         let answer = AssertUnwindSafe(self.handler.handle(request)).catch_unwind().await;
         let mut response = answer.unwrap_or_else(|panic| {
-            let reason = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let reason = panic_message(&*panic);
             tracing::error!(connector = self.handler.name(), %method, path, reason, "a connector panicked; answered 500");
             Response::empty(StatusCode::INTERNAL_SERVER_ERROR, HTML).for_operation("panic")
         });
@@ -220,19 +249,24 @@ impl Route {
     }
 }
 
+/// What a panic said.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied())
+}
+
 /// The handles of one operation's metrics, made once so that a request only adds to them.
-struct OperationMetrics {
+pub(super) struct OperationMetrics {
     operation: &'static str,
     ok: Counter,
     client_error: Counter,
     server_error: Counter,
     seconds: Histogram,
-    received: Counter,
-    sent: Counter,
+    pub(super) received: Counter,
+    pub(super) sent: Counter,
 }
 
 impl OperationMetrics {
-    fn new(connector: &'static str, operation: &'static str) -> Self {
+    pub(super) fn new(connector: &'static str, operation: &'static str) -> Self {
         let requests = |result: &'static str| metrics::counter!("gridshell_requests_total", "connector" => connector, "method" => operation, "result" => result);
         Self {
             operation,
@@ -246,6 +280,13 @@ impl OperationMetrics {
     }
 
     fn record(&self, response: &Response, elapsed: Duration, received: usize) {
+        self.count(response, elapsed);
+        self.received.increment(received as u64);
+        self.sent.increment(response.body.length().unwrap_or(0));
+    }
+
+    /// Counts an answer, but no bytes.
+    pub(super) fn count(&self, response: &Response, elapsed: Duration) {
         let result = match response.status.as_u16() {
             _ if response.failed => &self.server_error,
             500.. => &self.server_error,
@@ -254,8 +295,6 @@ impl OperationMetrics {
         };
         result.increment(1);
         self.seconds.record(elapsed.as_secs_f64());
-        self.received.increment(received as u64);
-        self.sent.increment(response.body.length().unwrap_or(0));
     }
 }
 

@@ -15,21 +15,25 @@ mod failure;
 mod pool;
 mod stream;
 mod trust;
+mod upload;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use hyper::body::{Body, Incoming};
 use tokio::runtime;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use self::connection::Connection;
-pub(super) use self::connection::Waiting;
+pub(super) use self::connection::{Connection, Stillness, Waiting};
 pub(super) use self::failure::{Failure, What};
+pub(super) use self::pool::KeepAlive;
 use self::pool::Pool;
 pub use self::trust::Trust;
+use self::upload::Outward;
+pub(super) use self::upload::Upload;
 use super::{Address, CheckOptions, GroupOptions};
 use crate::transport::{Answer, Outgoing, Repeat};
 
@@ -49,6 +53,40 @@ static OF_THE_CONNECTION: [HeaderName; 10] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// Verbs that usually carry something, and say so when they do not, as the original's client does.
+static CARRYING: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
+
+/// A request that passes from somebody else.
+pub(super) struct Passing {
+    pub(super) method: Method,
+    pub(super) target: String,
+    /// Its headers, without those of the connection.
+    pub(super) headers: HeaderMap,
+    /// What the Host header says; `None` for the upstream's own.
+    pub(super) host: Option<HeaderValue>,
+    pub(super) body: PassingBody,
+    pub(super) repeat: Repeat,
+}
+
+/// What it carries.
+pub(super) enum PassingBody {
+    /// Nothing, not even a length.
+    None,
+    Whole(Bytes),
+    Streamed(Upload),
+}
+
+/// An answer that has begun, on its connection.
+pub(super) struct Begun {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) keep_alive: KeepAlive,
+    pub(super) body: Incoming,
+    /// The length of what follows the head, if that was said; where nothing follows, 0.
+    pub(super) length: Option<u64>,
+    pub(super) connection: Connection,
+}
 
 /// The way to one address, with its idle connections.
 pub(super) struct Client {
@@ -101,6 +139,26 @@ impl Client {
         self.exchange_on(connection, &target, outgoing, waiting).await
     }
 
+    /// Sends a request that passes and reads the head of its answer. Dropping the outcome cancels the request.
+    pub(super) async fn begin(&self, passing: &Passing, waiting: &Waiting<'_>) -> Result<Begun, Failure> {
+        let target = self.target(&passing.target)?;
+        // What is on its way here can be taken once, so it goes out on nothing that may be stale.
+        let is_here = !matches!(passing.body, PassingBody::Streamed(_));
+        if is_here && let Some(connection) = self.idle(passing.repeat).await {
+            match self.begin_on(connection, &target, passing, waiting).await {
+                Err(failure) if failure.is_stale_connection(passing.repeat) => {}
+                outcome => return outcome,
+            }
+        }
+        let connection = self.connect(waiting.until.min(Instant::now() + self.connect_time)).await?;
+        self.begin_on(connection, &target, passing, waiting).await
+    }
+
+    /// Keeps the connection of an answer that was read to its end for later requests.
+    pub(super) fn keep(&self, connection: Connection, keep_alive: KeepAlive) {
+        self.pool.put(connection, keep_alive);
+    }
+
     /// Asks on a connection of its own whether the shell is there.
     pub(super) async fn check(&self, options: &CheckOptions) -> Result<(), Failure> {
         let until = Instant::now() + options.time;
@@ -133,8 +191,37 @@ impl Client {
         let Outgoing { method, headers, body, .. } = outgoing;
         let request = self.request(method, target.clone(), headers, body.clone(), "keep-alive");
         let answer = connection.exchange(request, waiting, self.answer_size).await?;
-        self.pool.put(connection, &answer.headers);
+        self.pool.put(connection, KeepAlive::of(&answer.headers));
         Ok(answer)
+    }
+
+    async fn begin_on(
+        &self,
+        mut connection: Connection,
+        target: &Uri,
+        passing: &Passing,
+        waiting: &Waiting<'_>,
+    ) -> Result<Begun, Failure> {
+        let request = self.passing_request(passing, target.clone());
+        let answer = match &passing.body {
+            PassingBody::None | PassingBody::Whole(_) => connection.head(request, waiting).await?,
+            PassingBody::Streamed(upload) => {
+                let stillness = Stillness { longest: waiting.answer_time, upload: Some(upload.clone()) };
+                connection.head_meanwhile(request, &stillness).await.map_err(|failure| match failure.what {
+                    _ if upload.is_broken() => Failure { what: What::Cancelled, ..failure },
+                    // What was taken cannot be sent again.
+                    What::NotSent if upload.has_begun() => Failure { what: What::Silent, ..failure },
+                    _ => failure,
+                })?
+            }
+        };
+        let (head, body) = answer.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::malformed("it changes the protocol, and nobody has asked for that"));
+        }
+        let keep_alive = KeepAlive::of(&head.headers);
+        let length = body.size_hint().exact();
+        Ok(Begun { status: head.status, headers: head.headers, keep_alive, body, length, connection })
     }
 
     async fn connect(&self, until: Instant) -> Result<Connection, Failure> {
@@ -180,20 +267,63 @@ impl Client {
         }
         all.insert(header::HOST, self.host.clone());
         all.insert(header::CONNECTION, HeaderValue::from_static(connection));
-        // Verbs that usually carry something say so when they do not, as the original's client does.
-        if !body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(method) {
+        if !body.is_empty() || CARRYING.contains(method) {
             all.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         if !all.contains_key(header::USER_AGENT) {
             all.insert(header::USER_AGENT, HeaderValue::from_static(concat!("gridshell/", env!("CARGO_PKG_VERSION"))));
         }
-        if let (Some(authorization), false) = (&self.authorization, all.contains_key(header::AUTHORIZATION)) {
-            all.insert(header::AUTHORIZATION, authorization.clone());
+        self.put_together(method, target, all, Outward::whole(body))
+    }
+
+    /// A request with its own headers and those of this connection.
+    fn passing_request(&self, passing: &Passing, target: Uri) -> connection::Request {
+        let Passing { method, headers, host, body, .. } = passing;
+        let mut all = headers.clone();
+        all.insert(header::HOST, host.clone().unwrap_or_else(|| self.host.clone()));
+        all.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+        let body = match body {
+            PassingBody::None => {
+                if CARRYING.contains(method) {
+                    all.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+                }
+                Outward::whole(Bytes::new())
+            }
+            PassingBody::Whole(bytes) => {
+                all.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+                Outward::whole(bytes.clone())
+            }
+            PassingBody::Streamed(upload) => {
+                match upload.length() {
+                    Some(length) => all.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
+                    None => all.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+                };
+                Outward::streamed(upload.clone())
+            }
+        };
+        self.put_together(method, target, all, body)
+    }
+
+    fn put_together(&self, method: &Method, target: Uri, mut headers: HeaderMap, body: Outward) -> connection::Request {
+        if let (Some(authorization), false) = (&self.authorization, headers.contains_key(header::AUTHORIZATION)) {
+            headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        let mut request = http::Request::new(http_body_util::Full::new(body));
+        let mut request = http::Request::new(body);
         *request.method_mut() = method.clone();
         *request.uri_mut() = target;
-        *request.headers_mut() = all;
+        *request.headers_mut() = headers;
         request
     }
+}
+
+/// The headers of a message that goes on: all but those that concern the connection it came on (RFC 9110 section 7.6.1), in their order.
+pub(crate) fn without_those_of_the_connection(headers: &HeaderMap) -> HeaderMap {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<&str> = named.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let concerns_it = |name: &HeaderName| {
+        OF_THE_CONNECTION.contains(name) || named.iter().any(|named| named.eq_ignore_ascii_case(name.as_str()))
+    };
+    let mut passing = HeaderMap::with_capacity(headers.len() + 5);
+    passing.extend(headers.iter().filter(|(name, _)| !concerns_it(name)).map(|(name, value)| (name.clone(), value.clone())));
+    passing
 }

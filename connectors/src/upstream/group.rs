@@ -13,43 +13,45 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::StatusCode;
 use metrics::Counter;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 use super::balance::Balance;
 use super::client::{Failure, Waiting, What};
-use super::member::{Member, Verdict};
+use super::course::{Attempt, Course};
+use super::member::{Member, Verdict, Visit};
 use super::retry::RetryBudget;
 use super::{CheckOptions, GroupOptions, GroupState, Policy, WeightedAddress};
-use crate::transport::{Answer, Outgoing, Repeat, Transport, TransportError};
+use crate::transport::TransportError::{Malformed, Unavailable};
+use crate::transport::{Answer, Outgoing, Transport, TransportError};
 
 /// The most members of a group.
 const MAX_MEMBERS: usize = 64;
 
 /// One or several shells that do the same work.
 pub struct UpstreamGroup {
-    name: Arc<str>,
-    members: Vec<Arc<Member>>,
-    balance: Balance,
-    budget: RetryBudget,
-    in_flight: AtomicU32,
+    pub(super) name: Arc<str>,
+    pub(super) members: Vec<Arc<Member>>,
+    pub(super) balance: Balance,
+    pub(super) budget: RetryBudget,
+    in_flight: Arc<AtomicU32>,
     refused: AtomicU64,
-    retries: AtomicU64,
+    pub(super) retries: AtomicU64,
     refused_total: Counter,
-    retries_total: Counter,
+    pub(super) retries_total: Counter,
     policy: Policy,
     in_flight_limit: u32,
-    attempts: u32,
-    patience: Duration,
-    answer_time: Duration,
-    total_time: Duration,
+    pub(super) attempts: u32,
+    pub(super) patience: Duration,
+    pub(super) answer_time: Duration,
+    pub(super) total_time: Duration,
     /// What looks after the members; ends with the group.
     keepers: Vec<AbortHandle>,
 }
@@ -89,7 +91,7 @@ impl UpstreamGroup {
             balance,
             attempts: retry.attempts,
             budget: RetryBudget::new(retry),
-            in_flight: AtomicU32::new(0),
+            in_flight: Arc::default(),
             refused: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             refused_total: metrics::counter!("gridshell_upstream_refused_total", "group" => group.to_string()),
@@ -137,8 +139,8 @@ impl UpstreamGroup {
     }
 
     /// A place among the requests under way.
-    fn place(&self) -> Result<Place<'_>, TransportError> {
-        let place = Place(&self.in_flight);
+    pub(super) fn place(&self) -> Result<Place, TransportError> {
+        let place = Place(self.in_flight.clone());
         if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.in_flight_limit {
             return Ok(place);
         }
@@ -148,32 +150,8 @@ impl UpstreamGroup {
         Err(TransportError::Unavailable(format!("upstream group {name} has {limit} requests under way and takes no more")))
     }
 
-    /// The next member for a request, if there is one that it was not sent to yet.
-    fn choose(&self, request: &Outgoing, asked: Asked) -> Option<usize> {
-        let now = Instant::now();
-        let choose = |usable: &dyn Fn(&Member) -> bool| {
-            let usable = |member: usize| !asked.contains(member) && usable(&self.members[member]);
-            self.balance.choose(request.affinity, usable, |member| self.members[member].in_flight())
-        };
-        // A request that can be lost is no trial, unless nobody healthy is left for it.
-        let healthy = match request.repeat {
-            Repeat::Safe => None,
-            Repeat::Unsafe => choose(&|member| member.health.is_healthy()),
-        };
-        healthy.or_else(|| choose(&|member| member.health.is_usable(now))).or_else(|| {
-            let others = (0..self.members.len()).filter(|member| !asked.contains(*member));
-            others.min_by_key(|member| self.members[*member].health.badness(now))
-        })
-    }
-
-    /// Whether there is a usable member that a request was not sent to yet.
-    fn has_another(&self, asked: Asked) -> bool {
-        let now = Instant::now();
-        (0..).zip(&self.members).any(|(number, member)| !asked.contains(number) && member.health.is_usable(now))
-    }
-
     /// One attempt at a member, which is told how it did.
-    async fn attempt(&self, member: &Member, request: &Outgoing, waiting: &Waiting<'_>) -> Attempt {
+    async fn attempt(&self, member: &Arc<Member>, request: &Outgoing, waiting: &Waiting<'_>) -> Attempt<Answer> {
         let visit = member.visit();
         match member.client.exchange(request, waiting).await {
             Ok(answer) if is_refusal(answer.status) => {
@@ -190,28 +168,18 @@ impl UpstreamGroup {
                     Attempt::Failure(failure)
                 }
             },
-            Err(failure) => {
-                // What earlier attempts have left of the time may be too little for any member: then it says nothing of this one.
-                let fair = self.patience.min(self.answer_time).min(self.total_time);
-                if failure.what != What::TimedOut || visit.lasted() >= fair {
-                    visit.ended(&Verdict::Failed(&failure));
-                }
-                Attempt::Failure(failure)
-            }
+            Err(failure) => self.failed(visit, failure),
         }
     }
 
-    /// The error when nobody has answered.
-    fn error(&self, failures: &[(usize, Failure)]) -> TransportError {
-        let reasons: Vec<String> =
-            failures.iter().map(|(member, failure)| format!("{}: {}", self.members[*member].name, failure.message)).collect();
-        let message = format!("upstream group {} gives no answer; {}", self.name, reasons.join("; "));
-        let is_malformed = |failure: &Failure| matches!(failure.what, What::Malformed | What::TooLarge | What::Unsendable);
-        if !failures.is_empty() && failures.iter().all(|(_, failure)| is_malformed(failure)) {
-            TransportError::Malformed(message)
-        } else {
-            TransportError::Unavailable(message)
+    /// A failed attempt, of which the member is told what is its fault.
+    pub(super) fn failed<A>(&self, visit: Visit, failure: Failure) -> Attempt<A> {
+        // What earlier attempts have left of the time may be too little for any member: then it says nothing of this one.
+        let fair = self.patience.min(self.answer_time).min(self.total_time);
+        if failure.what != What::Cancelled && (failure.what != What::TimedOut || visit.lasted() >= fair) {
+            visit.ended(&Verdict::Failed(&failure));
         }
+        Attempt::Failure(failure)
     }
 }
 
@@ -219,50 +187,17 @@ impl UpstreamGroup {
 impl Transport for UpstreamGroup {
     async fn send(&self, request: Outgoing) -> Result<Answer, TransportError> {
         let _place = self.place()?;
-        self.budget.request();
-        let until = Instant::now() + self.total_time;
-        let safe = request.repeat == Repeat::Safe;
-        let mut asked = Asked::default();
-        let mut refusal = None;
-        let mut failures = Vec::new();
-        for attempt in 1..=self.attempts {
-            let Some(number) = self.choose(&request, asked) else { break };
-            asked.insert(number);
-            if attempt > 1 {
-                self.retries.fetch_add(1, Ordering::Relaxed);
-                self.retries_total.increment(1);
-            }
-            // Giving a member up costs a repetition, which is paid when it is decided.
-            let paid = AtomicBool::new(false);
-            let give_up = || {
-                let elsewhere = safe && attempt < self.attempts && self.has_another(asked) && self.budget.take();
-                paid.fetch_or(elsewhere, Ordering::Relaxed);
-                elsewhere
+        let mut course = Course::new(self, request.repeat, request.affinity);
+        while let Some(member) = course.next_member() {
+            let outcome = {
+                let give_up = || course.gives_up();
+                self.attempt(&member, &request, &course.waiting(&give_up)).await
             };
-            let waiting = Waiting { until, answer_time: self.answer_time, patience: self.patience, give_up: &give_up };
-            let free = match self.attempt(&self.members[number], &request, &waiting).await {
-                Attempt::Answer(answer) => return Ok(answer),
-                Attempt::Refusal(answer) if !safe => return Ok(answer),
-                Attempt::Refusal(answer) => {
-                    refusal = Some(answer);
-                    false
-                }
-                Attempt::Failure(failure) => {
-                    let not_sent = failure.what == What::NotSent;
-                    let may_go_on = failure.is_the_upstreams() && (safe || not_sent);
-                    failures.push((number, failure));
-                    if !may_go_on {
-                        break;
-                    }
-                    not_sent
-                }
-            };
-            let last = attempt == self.attempts || asked.count() == self.members.len() || Instant::now() >= until;
-            if last || !(free || paid.into_inner() || self.budget.take()) {
-                break;
+            if let Some(answer) = course.take(outcome) {
+                return Ok(answer);
             }
         }
-        refusal.ok_or_else(|| self.error(&failures))
+        course.end().map_err(|nobody| if nobody.is_malformed() { Malformed(nobody.message) } else { Unavailable(nobody.message) })
     }
 }
 
@@ -279,14 +214,6 @@ impl fmt::Debug for UpstreamGroup {
     }
 }
 
-/// What an attempt has brought.
-enum Attempt {
-    Answer(Answer),
-    /// The member answers that it cannot do its work.
-    Refusal(Answer),
-    Failure(Failure),
-}
-
 /// Why an answer of success is none for this request.
 fn unfit(request: &Outgoing, answer: &Answer) -> Option<Failure> {
     let check = request.check.as_ref().filter(|_| answer.status.is_success())?;
@@ -294,34 +221,16 @@ fn unfit(request: &Outgoing, answer: &Answer) -> Option<Failure> {
 }
 
 /// A member that answers so has nobody behind it, or is overloaded.
-fn is_refusal(status: StatusCode) -> bool {
+pub(super) fn is_refusal(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
 /// A place among the requests under way; free again when it is dropped.
-struct Place<'a>(&'a AtomicU32);
+pub(super) struct Place(Arc<AtomicU32>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The members that a request was sent to.
-#[derive(Clone, Copy, Default)]
-struct Asked(u64);
-
-impl Asked {
-    fn insert(&mut self, member: usize) {
-        self.0 |= 1 << member;
-    }
-
-    fn contains(self, member: usize) -> bool {
-        self.0 & (1 << member) != 0
-    }
-
-    fn count(self) -> usize {
-        self.0.count_ones() as usize
     }
 }
 

@@ -51,8 +51,8 @@ pub(super) enum Verdict<'a> {
 }
 
 /// A request at a member. Dropped without a verdict it was cancelled, which says nothing of the member.
-pub(super) struct Visit<'a> {
-    member: &'a Member,
+pub(super) struct Visit {
+    member: Arc<Member>,
     begun: Instant,
     trial: bool,
     ended: bool,
@@ -91,12 +91,12 @@ impl Member {
     }
 
     /// A request begins.
-    pub(super) fn visit(&self) -> Visit<'_> {
+    pub(super) fn visit(self: &Arc<Self>) -> Visit {
         let begun = Instant::now();
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.metrics.in_flight.increment(1.0);
-        Visit { member: self, begun, trial: self.health.take_trial(begun), ended: false }
+        Visit { member: self.clone(), begun, trial: self.health.take_trial(begun), ended: false }
     }
 
     /// Asks it once whether it is there.
@@ -147,16 +147,24 @@ impl Member {
     }
 }
 
-impl Visit<'_> {
+impl Visit {
     /// How long it has lasted.
     pub(super) fn lasted(&self) -> Duration {
         self.begun.elapsed()
     }
 
+    /// An answer has begun. A trial has succeeded with that, since the rest may take long.
+    pub(super) fn is_answered(&mut self) {
+        if std::mem::take(&mut self.trial) {
+            let change = self.member.health.succeeded(Instant::now());
+            self.member.announce(change, "");
+        }
+    }
+
     /// It has ended, with this verdict.
     pub(super) fn ended(mut self, verdict: &Verdict<'_>) {
         self.ended = true;
-        let (member, metrics) = (self.member, &self.member.metrics);
+        let (member, metrics) = (&self.member, &self.member.metrics);
         match verdict {
             Verdict::Well => {
                 let change = member.health.succeeded(Instant::now());
@@ -179,7 +187,7 @@ impl Visit<'_> {
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for Visit {
     fn drop(&mut self) {
         self.member.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.member.metrics.in_flight.decrement(1.0);

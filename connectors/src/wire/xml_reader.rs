@@ -114,6 +114,29 @@ impl Element<'_> {
             .filter(|attribute| attribute.key.into_inner() == name)
             .any(|attribute| attribute.normalized_value(XmlVersion::Implicit1_0).is_ok_and(|found| found == value))
     }
+
+    /// Names and values of its attributes in the order of the names, but for declarations of prefixes.
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let attributes = self.start.attributes().flatten().filter(|attribute| !attribute.key.into_inner().starts_with("xmlns:"));
+        let value =
+            |attribute: &Attribute<'_>| attribute.normalized_value(XmlVersion::Implicit1_0).unwrap_or_default().into_owned();
+        let mut all: Vec<_> = attributes.map(|attribute| (attribute.key.into_inner().to_owned(), value(&attribute))).collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// A part of a document, for those who look at all of it. Text may come in several pieces.
+#[derive(Debug)]
+pub enum Node<'a> {
+    /// The start tag of an element.
+    Start(Element<'a>),
+    /// Text, however it is written.
+    Text(Cow<'a, str>),
+    /// The end of an element.
+    End,
+    /// The end of the document.
+    Eof,
 }
 
 enum Token<'a> {
@@ -241,6 +264,24 @@ impl<'a> XmlReader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The next part of the document, whatever it is, but comments. To be used alone.
+    ///
+    /// # Errors
+    /// The document is malformed, or ends inside of an element.
+    pub fn node(&mut self) -> Result<Node<'a>, WireError> {
+        loop {
+            return Ok(match self.token()? {
+                Token::Start(element) => Node::Start(element),
+                Token::End => Node::End,
+                Token::Text(text) | Token::CData(text) => Node::Text(text),
+                Token::Reference(character) => Node::Text(character.to_string().into()),
+                Token::Aside => continue,
+                Token::Eof if self.depth > 0 => return Err(self.cut_short()),
+                Token::Eof => Node::Eof,
+            });
+        }
     }
 
     /// Checks that nothing but comments and blanks follows the root element.

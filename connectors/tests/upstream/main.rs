@@ -3,6 +3,7 @@
 mod addresses;
 mod exchange;
 mod faults;
+mod passing;
 mod server;
 mod storm;
 mod tls;

@@ -28,6 +28,8 @@ pub enum Manner {
     Drips,
     /// Never answers.
     Hangs,
+    /// Answers as soon as it has read a head, and keeps the connection open.
+    AnswersHeads,
 }
 
 pub fn says(text: &str) -> Manner {
@@ -144,6 +146,9 @@ impl Drop for Server {
 
 async fn converse(shared: Arc<Shared>, mut stream: TcpStream) {
     let mut buffer = Vec::new();
+    if matches!(*shared.manner.lock().unwrap(), Manner::AnswersHeads) {
+        return answer_heads(stream).await;
+    }
     for number in 1.. {
         let Some(request) = next_request(&mut stream, &mut buffer).await else {
             shared.closed.fetch_add(1, Ordering::SeqCst);
@@ -164,7 +169,7 @@ async fn converse(shared: Arc<Shared>, mut stream: TcpStream) {
             Manner::Says(bytes) => (bytes, false),
             Manner::SaysAndStays(bytes) => (bytes, true),
             Manner::Drips => return drip(stream).await,
-            Manner::Hangs => (Vec::new(), true),
+            Manner::Hangs | Manner::AnswersHeads => (Vec::new(), true),
         };
         if stream.write_all(&answer).await.is_err() || !stays {
             // Not at once, since closing with unread bytes resets the connection and may take the answer with it.
@@ -180,6 +185,17 @@ async fn drip(mut stream: TcpStream) {
         piece = b"x";
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+async fn answer_heads(mut stream: TcpStream) {
+    let mut read = Vec::new();
+    while !read.windows(4).any(|window| window == b"\r\n\r\n") {
+        if stream.read_buf(&mut read).await.unwrap() == 0 {
+            return;
+        }
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await.unwrap();
+    while stream.read_buf(&mut read).await.is_ok_and(|read| read > 0) {}
 }
 
 async fn next_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Received> {

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::str;
 
-use bytes::{BufMut, BytesMut};
-use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use bytes::{BufMut, Bytes, BytesMut};
+use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http::uri::Uri;
 use jiff::Timestamp;
 
 use super::record::{Malformed, Pairs};
-use crate::answering::{Answerer, IncomingBody, Refusal, bad};
+use crate::answering::{Answerer, Refusal, bad};
 
 /// Headers of one request; as many as the HTTP listeners take.
 const MAX_HEADERS: usize = 96;
@@ -18,10 +18,12 @@ const MAX_HEADERS: usize = 96;
 /// What precedes the body of a request.
 #[derive(Debug)]
 pub struct Head {
-    method: Method,
-    target: String,
-    headers: HeaderMap,
-    client: IpAddr,
+    /// The request without its body.
+    pub request: Request,
+    /// The request target as it was sent.
+    pub target: String,
+    /// Who has sent it to the web server; unspecified when that does not say.
+    pub peer: IpAddr,
 }
 
 /// The parameters that matter, as they stand. The last of a name counts.
@@ -83,16 +85,16 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// The head of a request, and the body that it announces, from its parameters.
+/// The head of a request, from its parameters.
 ///
 /// # Errors
 /// The outer error: the parameters are none. The inner one: the request is over the limits of transport.md section 1.2, or malformed.
-pub fn read(parameters: &[u8], answerer: &Answerer) -> Result<Result<(Head, IncomingBody), Refusal>, Malformed> {
+pub fn read(parameters: &[u8], answerer: &Answerer) -> Result<Result<Head, Refusal>, Malformed> {
     let parameters = Parameters::read(parameters)?;
     Ok(check(&parameters, answerer))
 }
 
-fn check(parameters: &Parameters<'_>, answerer: &Answerer) -> Result<(Head, IncomingBody), Refusal> {
+fn check(parameters: &Parameters<'_>, answerer: &Answerer) -> Result<Head, Refusal> {
     let limits = &answerer.limits;
     let target = parameters.target();
     if target.len() > limits.target {
@@ -118,28 +120,11 @@ fn check(parameters: &Parameters<'_>, answerer: &Answerer) -> Result<(Head, Inco
             headers.insert(name, value);
         }
     }
-    let body = limits.body(&headers)?;
     // A web server that is reached over a Unix socket itself knows no address.
     let peer = str::from_utf8(parameters.address).ok().and_then(|address| address.parse().ok());
-    let client = answerer.client(peer.unwrap_or(IpAddr::from([0, 0, 0, 0])), &headers);
-    Ok((Head { method, target, headers, client }, body))
-}
-
-impl Head {
-    /// The request with its body.
-    pub fn with_body(self, body: bytes::Bytes) -> Request {
-        Request::new(self.method, &self.target, self.headers, body, self.client)
-    }
-
-    /// Whether the answer has no body, but the length of one.
-    pub fn is_head(&self) -> bool {
-        self.method == Method::HEAD
-    }
-
-    /// Who asks.
-    pub fn client(&self) -> IpAddr {
-        self.client
-    }
+    let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+    let client = answerer.client(peer, &headers);
+    Ok(Head { request: Request::new(method, &target, headers, Bytes::new(), client), target, peer })
 }
 
 /// The header block of an answer, as name2key.md section 6.3 has it: status, type and date first. What concerns the connection to the
@@ -149,16 +134,19 @@ pub fn header_block(response: &Response) -> BytesMut {
     let reason = response.status.canonical_reason().unwrap_or("Unknown");
     // Writing to memory cannot fail.
     let _ = write!(block, "Status: {} {reason}\r\n", response.status.as_u16());
-    if let Ok(content_type) = HeaderValue::from_str(&response.content_type) {
+    if let (false, Ok(content_type)) = (response.verbatim, HeaderValue::from_str(&response.content_type)) {
         put(&mut block, "content-type", content_type.as_bytes());
     }
-    let _ = write!(block, "Date: {}\r\n", date(Timestamp::now()));
+    match response.headers.get(header::DATE).filter(|_| response.verbatim) {
+        Some(date) => put(&mut block, "date", date.as_bytes()),
+        None => _ = write!(block, "Date: {}\r\n", date(Timestamp::now())),
+    }
     for (name, value) in &response.headers {
         if !is_of_the_connection(name) {
             put(&mut block, name.as_str(), value.as_bytes());
         }
     }
-    if let Some(length) = response.body.length() {
+    if let Some(length) = response.body.length().filter(|_| response.status != StatusCode::NO_CONTENT || !response.verbatim) {
         let _ = write!(block, "Content-Length: {length}\r\n");
     }
     block.put_slice(b"\r\n");
@@ -189,9 +177,8 @@ fn date(now: Timestamp) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use bytes::Bytes;
     use futures_util::StreamExt;
-    use gridshell_connectors::http::{Body, Router, StatusCode};
+    use gridshell_connectors::http::{Body, Router};
     use proptest::prelude::*;
 
     use super::super::record::put_pair;
@@ -215,7 +202,9 @@ mod tests {
     }
 
     fn request(pairs: Given<'_>) -> Result<Request, Refusal> {
-        read(&parameters(pairs), &answerer()).unwrap().map(|(head, _)| head.with_body(Bytes::new()))
+        let head = read(&parameters(pairs), &answerer()).unwrap()?;
+        answerer().limits.body(&head.request.headers)?;
+        Ok(head.request)
     }
 
     #[test]
@@ -369,8 +358,8 @@ mod tests {
             for (name, value) in names.into_iter().zip(&values) {
                 put_pair(&mut bytes, name, value);
             }
-            if let Ok((head, _)) = read(&bytes, &answerer()).unwrap() {
-                prop_assert!(head.with_body(Bytes::new()).path.starts_with('/'));
+            if let Ok(head) = read(&bytes, &answerer()).unwrap() {
+                prop_assert!(head.request.path.starts_with('/'));
             }
         }
     }

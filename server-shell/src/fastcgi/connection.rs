@@ -1,4 +1,4 @@
-//! One connection of a web server: requests one after the other, each read whole, answered and ended.
+//! One connection of a web server: requests one after the other, each read (whole, unless it passes), answered and ended.
 
 use std::future::Future;
 use std::io;
@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use gridshell_connectors::http::{Body, Response, StatusCode};
+use gridshell_connectors::http::{Body, Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::cgi;
+use super::cgi::{self, Head};
 use super::record::{self, Begin, EndStatus, LONGEST_CONTENT, Malformed, RESPONDER, Record, kind};
 use super::socket::Stream;
-use crate::answering::{Answerer, Current, Refusal, bad};
+use crate::answering::{Answerer, Current, Refusal, bad, declared_length};
+use crate::passing::{Intake, passing_body};
 
 /// Room for the parameters of one request in bytes: twice what the HTTP listeners take as a head, since web servers add their own.
 const MAX_PARAMETERS: usize = 256 * 1024;
@@ -38,6 +39,16 @@ pub struct Connection {
     answerer: Arc<Answerer>,
     max_connections: usize,
     stopping: watch::Receiver<bool>,
+    /// The body of a request that passes, as long as it comes.
+    upload: Option<Upload>,
+}
+
+/// A body that goes on as it comes in.
+struct Upload {
+    /// `None` when nobody wants it any more, and it is read to be thrown away.
+    intake: Option<Intake>,
+    /// When the next piece has to be here, once there is room for it.
+    until: Option<Instant>,
 }
 
 /// Why a request, and mostly the connection, ends before its time.
@@ -67,7 +78,8 @@ impl Connection {
     /// A new connection; once `stopping` is true it ends with the request under way.
     pub fn new(stream: Box<dyn Stream>, current: Arc<Current>, max_connections: usize, stopping: watch::Receiver<bool>) -> Self {
         let answerer = current.answerer();
-        Self { stream, input: BytesMut::new(), output: BytesMut::new(), current, answerer, max_connections, stopping }
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Self { stream, input, output, current, answerer, max_connections, stopping, upload: None }
     }
 
     /// Serves requests until the web server, the idle time or the stop of the program ends the connection.
@@ -117,7 +129,10 @@ impl Connection {
     /// Serves one request that has begun.
     async fn request(&mut self, id: u16) -> Result<(), Interruption> {
         let mut is_read = false;
-        match self.exchange(id, &mut is_read).await {
+        let outcome = self.exchange(id, &mut is_read).await;
+        // What is left of a body that passed, comes before the next request.
+        self.upload = None;
+        match outcome {
             Err(Interruption::Aborted) => self.end(id, EndStatus::Complete).await,
             Err(Interruption::TooSlow) if !is_read => {
                 let refusal = Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the request did not arrive in time" };
@@ -131,7 +146,7 @@ impl Connection {
     }
 
     /// Reads a request and answers it. One that is refused is read to its end too, so that the web server takes the answer and the
-    /// connection can go on; `is_read` says that this has been done.
+    /// connection can go on; `is_read` says that this has been done, or is not waited for.
     async fn exchange(&mut self, id: u16, is_read: &mut bool) -> Result<(), Interruption> {
         let answerer = self.answerer.clone();
         let head_until = Instant::now() + answerer.limits.head_time;
@@ -151,42 +166,110 @@ impl Connection {
                 _ => return Err(Malformed("a record out of order").into()),
             }
         }
-        let mut incoming = match parameters {
+        let head = match parameters {
             Ok(parameters) => cgi::read(&parameters, &answerer)?,
             Err(refusal) => Err(refusal),
         };
-        let (is_head, client) = match &incoming {
-            Ok((head, _)) => (head.is_head(), Some(head.client())),
-            Err(_) => (false, None),
-        };
+        let is_head = head.as_ref().is_ok_and(|head| head.request.method == Method::HEAD);
+        let client = head.as_ref().ok().map(|head| head.request.client);
+        if let Some(route) = head.as_ref().ok().and_then(|head| answerer.passing(&head.request)) {
+            let begun = head.and_then(|head| {
+                let (body, intake) = passing_body(declared_length(&head.request.headers)?, route.largest_body())?;
+                Ok((head, body, intake))
+            });
+            *is_read = true;
+            let response = match begun {
+                Ok((Head { request, target, peer }, body, intake)) => {
+                    self.upload = Some(Upload { intake: Some(intake), until: None });
+                    self.watching(id, answerer.pass(route, request, target, peer, body)).await?
+                }
+                // What comes next on the connection is the rest of this request, of whatever length.
+                Err(refusal) => answerer.answer(Err(refusal), client).await,
+            };
+            return self.send(id, response, is_head).await;
+        }
+        let mut incoming = head.and_then(|head| Ok((answerer.limits.body(&head.request.headers)?, head.request)));
         let body_until = Instant::now() + answerer.limits.request_time;
         loop {
             match self.receive_of(id, body_until).await? {
                 (kind::STDIN, piece) if piece.is_empty() => break,
                 (kind::STDIN, piece) => {
-                    incoming = incoming.and_then(|(head, mut body)| body.add(piece).map(|()| (head, body)));
+                    incoming = incoming.and_then(|(mut body, request)| body.add(piece).map(|()| (body, request)));
                 }
                 _ => return Err(Malformed("a record out of order").into()),
             }
         }
         *is_read = true;
-        let request = incoming.and_then(|(head, body)| Ok(head.with_body(body.finish()?)));
+        let request = incoming.and_then(|(body, mut request)| {
+            request.body = body.finish()?;
+            Ok(request)
+        });
         let response = self.watching(id, answerer.answer(request, client)).await?;
         self.send(id, response, is_head).await
     }
 
-    /// Does something while the request is under way, and gives it up when the web server gives up the request.
+    /// Does something while the request is under way, and gives it up when the web server gives up the request. Takes in the body of a
+    /// request that passes meanwhile.
     async fn watching<T>(&mut self, id: u16, work: impl Future<Output = T>) -> Result<T, Interruption> {
         let mut work = pin!(work);
         loop {
             let record = tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                record = self.receive() => record?.ok_or(Interruption::Closed)?,
+                record = self.receive_wanted() => record?,
             };
-            if self.of_request(record, id).await?.is_some() {
-                return Err(Malformed("a record after the end of its request").into());
+            // A body that nobody waits for any more.
+            let Some(record) = record else { continue };
+            match (self.of_request(record, id).await?, &mut self.upload) {
+                (None, _) => {}
+                (Some((kind::STDIN, piece)), Some(_)) => self.take_in(piece),
+                (Some(_), _) => return Err(Malformed("a record after the end of its request").into()),
             }
+        }
+    }
+
+    /// The next record, when there is room for what it may carry; `None` when that is not wanted any more, or does not come in time.
+    async fn receive_wanted(&mut self) -> Result<Option<Record>, Interruption> {
+        let received = match &mut self.upload {
+            Some(Upload { intake: Some(intake), until }) => {
+                if !intake.has_room().await {
+                    self.upload = Some(Upload { intake: None, until: None });
+                    return Ok(None);
+                }
+                let until = *until.get_or_insert_with(|| Instant::now() + self.answerer.limits.request_time);
+                timeout_at(until, self.receive()).await
+            }
+            _ => Ok(self.receive().await),
+        };
+        match received {
+            Ok(record) => Ok(Some(record?.ok_or(Interruption::Closed)?)),
+            Err(_) => {
+                let refusal = Refusal { status: StatusCode::REQUEST_TIMEOUT, reason: "the body did not arrive in time" };
+                self.refuse_upload(refusal);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes a piece of the body, for which there is room; an empty one is its end.
+    fn take_in(&mut self, piece: Bytes) {
+        let Some(upload) = &mut self.upload else { return };
+        if piece.is_empty() {
+            if let Some(Upload { intake: Some(intake), .. }) = self.upload.take() {
+                // The client has its answer from what is wrong with it.
+                let _ = intake.finish();
+            }
+            return;
+        }
+        upload.until = None;
+        if let Some(Err(refusal)) = upload.intake.as_mut().map(|intake| intake.add(piece)) {
+            self.refuse_upload(refusal);
+        }
+    }
+
+    fn refuse_upload(&mut self, refusal: Refusal) {
+        if let Some(intake) = self.upload.as_mut().and_then(|upload| upload.intake.take()) {
+            intake.refuse(refusal);
         }
     }
 
@@ -243,12 +326,15 @@ impl Connection {
     async fn send(&mut self, id: u16, response: Response, is_head: bool) -> Result<(), Interruption> {
         let cut_off = |reason| Interruption::CutOff(io::Error::other(reason));
         self.put(id, &cgi::header_block(&response)).await?;
+        let is_bare = is_head || response.verbatim && response.has_no_body();
         match response.body {
-            _ if is_head => {}
+            _ if is_bare => {}
             Body::Whole(bytes) => self.put(id, &bytes).await?,
             Body::Stream { length, mut pieces } => {
                 let time = self.answerer.limits.response_time;
                 let mut sent = 0;
+                // The head of an answer that takes its time is there before the rest.
+                self.flush().await?;
                 loop {
                     let piece = self.watching(id, timeout(time, pieces.next())).await?;
                     let Some(piece) = piece.map_err(|_| cut_off("its next piece did not come in time"))? else { break };

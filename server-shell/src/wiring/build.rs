@@ -17,7 +17,7 @@ use super::asset::{AssetServices, SharedAssets};
 use super::database::Databases;
 use super::name2key::Name2KeyServices;
 use super::upstream::Upstreams;
-use super::{BuiltInventory, ConnectorKind, ConnectorPlan, Plan, baked_texture, inventory};
+use super::{BuiltInventory, ConnectorKind, ConnectorPlan, Plan, baked_texture, forward, inventory};
 
 /// A connector that could not be built.
 pub struct FailedConnector {
@@ -36,8 +36,10 @@ pub struct Built {
     pub routers: BTreeMap<u16, Router>,
     /// The open databases with their names.
     pub databases: Vec<(String, Database)>,
-    /// The groups of other shells that OUT connectors ask.
+    /// The groups of other shells that are asked.
     pub upstreams: Vec<Arc<UpstreamGroup>>,
+    /// Those of them that the program cannot do without.
+    pub needed_upstreams: Vec<Arc<UpstreamGroup>>,
     /// The asset services.
     pub assets: Vec<SharedAssets>,
     /// The baked texture services.
@@ -74,8 +76,7 @@ impl Modules {
     /// [`Modules::reject`].
     pub async fn build(&mut self, plan: &Plan, not_found_page: &Bytes) -> Built {
         self.resources.databases.shared.begin();
-        self.resources.upstreams.groups.begin();
-        self.resources.upstreams.splits.begin();
+        self.resources.upstreams.begin();
         self.assets.begin();
         self.name2keys.shared.begin();
         let mut built = Built::default();
@@ -103,7 +104,8 @@ impl Modules {
         }
         let databases = self.resources.databases.shared.wanted();
         built.databases = databases.into_iter().map(|database| (database.to_string(), database)).collect();
-        built.upstreams = self.resources.upstreams.groups.wanted();
+        built.upstreams = self.resources.upstreams.wanted();
+        built.needed_upstreams = self.resources.upstreams.needed();
         built.assets = self.assets.wanted();
         built.name2keys = self.name2keys.shared.wanted();
         built
@@ -114,8 +116,7 @@ impl Modules {
     pub fn accept(&mut self) -> Vec<Database> {
         self.name2keys.shared.accept();
         self.assets.accept();
-        self.resources.upstreams.splits.accept();
-        self.resources.upstreams.groups.accept();
+        self.resources.upstreams.accept();
         self.resources.databases.shared.accept()
     }
 
@@ -123,8 +124,7 @@ impl Modules {
     pub fn reject(&mut self) -> Vec<Database> {
         self.name2keys.shared.reject();
         self.assets.reject();
-        self.resources.upstreams.splits.reject();
-        self.resources.upstreams.groups.reject();
+        self.resources.upstreams.reject();
         self.resources.databases.shared.reject()
     }
 
@@ -136,6 +136,7 @@ impl Modules {
                 built.baked_textures.push(baked_texture::connect(plan, connector, router)?);
                 Ok(())
             }
+            ConnectorKind::Forward(plan) => forward::connect(plan, &mut self.resources, router),
             ConnectorKind::Inventory(plan) => {
                 let service = inventory::connect(plan, connector, &mut self.resources, router).await?;
                 built.inventories.push(service);

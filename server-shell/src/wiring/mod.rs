@@ -12,6 +12,7 @@ mod baked_texture;
 mod build;
 mod database;
 mod fastcgi;
+mod forward;
 mod inventory;
 mod name2key;
 mod opt_out;
@@ -22,6 +23,7 @@ mod upstream;
 pub use asset::{AssetServicePlan, SharedAssets, plan_asset_connector, plan_asset_service, plan_remote_asset_service};
 pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
 pub use build::{Built, Modules};
+pub use forward::{plan_forward_connector, plan_shadow_connector};
 pub use inventory::{
     BuiltInventory, InventoryServicePlan, open_inventory, plan_inventory_connector, plan_inventory_service,
     plan_remote_inventory_service,

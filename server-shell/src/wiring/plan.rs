@@ -11,6 +11,7 @@ use super::asset::AssetConnectorPlan;
 use super::asset_keeping::KnownAssetKeeping;
 use super::baked_texture::BakedTextureServicePlan;
 use super::fastcgi::{FastCgiPlan, plan_fastcgi};
+use super::forward::ForwardPlan;
 use super::inventory::InventoryServicePlan;
 use super::name2key::Name2KeyConnectorPlan;
 use crate::registry::{self, Build, Module, Role};
@@ -63,6 +64,8 @@ pub enum ConnectorKind {
     Asset(AssetConnectorPlan),
     /// `/bakes`.
     BakedTexture(BakedTextureServicePlan),
+    /// Paths that are passed on.
+    Forward(ForwardPlan),
     /// `/xinventory`.
     Inventory(InventoryServicePlan),
     /// `/xname2key`, `/name2key` or a face on everything.
@@ -75,6 +78,7 @@ impl ConnectorKind {
         match self {
             Self::Asset(_) => vec!["/assets", "/get_assets_exist"],
             Self::BakedTexture(_) => vec!["/bakes"],
+            Self::Forward(plan) => plan.paths(),
             Self::Inventory(_) => vec!["/xinventory"],
             Self::Name2Key(plan) => vec![plan.path()],
         }
@@ -337,21 +341,26 @@ impl<'a> Planner<'a> {
         self.problems.iter().filter(|problem| problem.is_error()).count()
     }
 
-    /// Two connectors with the same paths on one port: only the first answers (transport.md section 3.1).
+    /// Two connectors with the same paths on one port: only the first answers (transport.md section 3.1), and those that pass requests on
+    /// come last.
     fn warn_of_shared_paths(&mut self, connectors: &[ConnectorPlan]) {
-        let mut seen: BTreeMap<(u16, &str), &str> = BTreeMap::new();
-        for connector in connectors {
-            // What shares one of them shares all.
-            let path = connector.kind.paths()[0];
-            if let Some(first) = seen.get(&(connector.port, path)) {
+        let mut seen: BTreeMap<(u16, &str), &ConnectorPlan> = BTreeMap::new();
+        let passes = |connector: &ConnectorPlan| matches!(connector.kind, ConnectorKind::Forward(_));
+        let (last, first): (Vec<_>, Vec<_>) = connectors.iter().partition(|connector| passes(connector));
+        for connector in first.into_iter().chain(last) {
+            for path in connector.kind.paths() {
+                let Some(first) = seen.get(&(connector.port, path)) else {
+                    seen.insert((connector.port, path), connector);
+                    continue;
+                };
+                let why = if passes(connector) && !passes(first) { "answers it itself" } else { "is listed before it" };
                 self.problems.push(Problem::warning(format!(
-                    "{} answers nothing: on port {}, {} belongs to {first}, which is listed before it",
+                    "{} answers nothing: on port {}, {} belongs to {}, which {why}",
                     connector.text,
                     connector.port,
-                    if path.is_empty() { "everything else" } else { path },
+                    if path.is_empty() { "/ (everything else)" } else { path },
+                    first.text
                 )));
-            } else {
-                seen.insert((connector.port, path), &connector.text);
             }
         }
     }

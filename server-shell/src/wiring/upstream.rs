@@ -54,6 +54,17 @@ impl UpstreamPlan {
     }
 }
 
+/// The one group of shells of a section, whose addresses are the value of `key`, for who knows no reads from writes. `name` stands in
+/// messages and metrics.
+pub fn plan_group(planner: &mut Planner<'_>, section: &str, key: &str, name: &str) -> Option<UpstreamPlan> {
+    let is_split = planner.configuration().get(section, "WriteURI").is_some_and(|entry| !entry.value.is_empty());
+    if is_split {
+        let message = format!("what is passed on is not understood, so reads and writes cannot part; all goes to {key}");
+        planner.error(section, "WriteURI", message);
+    }
+    plan_named(planner, section, (section, key), name)
+}
+
 /// The shells of a section, whose addresses are the value of `key`.
 pub fn plan_upstreams(planner: &mut Planner<'_>, section: &str, key: &str) -> Option<UpstreamPlan> {
     plan_upstreams_at(planner, section, section, key)
@@ -61,6 +72,10 @@ pub fn plan_upstreams(planner: &mut Planner<'_>, section: &str, key: &str) -> Op
 
 /// The shells of a section, whose addresses may be in another one.
 pub fn plan_upstreams_at(planner: &mut Planner<'_>, section: &str, uri_section: &str, key: &str) -> Option<UpstreamPlan> {
+    plan_named(planner, section, (uri_section, key), section)
+}
+
+fn plan_named(planner: &mut Planner<'_>, section: &str, (uri_section, key): (&str, &str), name: &str) -> Option<UpstreamPlan> {
     let addresses = planner.read(uri_section, |reader| reader.required::<String>(key));
     let options = planner.read(section, read_options);
     let trust = planner.read("Startup", CertificateOptions::read);
@@ -88,7 +103,7 @@ pub fn plan_upstreams_at(planner: &mut Planner<'_>, section: &str, uri_section: 
             None
         }
     };
-    let reads = group(uri_section, key, section.to_owned(), reads?);
+    let reads = group(uri_section, key, name.to_owned(), reads?);
     let writes = match writes {
         Some(members) => Some(group(section, "WriteURI", format!("{section} writes"), members)?),
         None => None,
@@ -187,9 +202,11 @@ fn group_options(options: UpstreamOptions, trust: Trust, credentials: Option<Cre
 #[derive(Default)]
 pub struct Upstreams {
     /// Each with its plan.
-    pub groups: Shared<Arc<GroupPlan>, Arc<UpstreamGroup>>,
+    groups: Shared<Arc<GroupPlan>, Arc<UpstreamGroup>>,
+    /// Those without which the program is not ready.
+    needed: Vec<Arc<UpstreamGroup>>,
     /// Shared too, since reads through one connector follow writes through another.
-    pub splits: Shared<UpstreamPlan, Arc<SplitTransport>>,
+    splits: Shared<UpstreamPlan, Arc<SplitTransport>>,
 }
 
 impl Upstreams {
@@ -198,19 +215,62 @@ impl Upstreams {
     /// # Errors
     /// The system has no certificates to check those of https addresses with.
     pub fn join(&mut self, plan: &UpstreamPlan) -> Result<Arc<dyn Transport>> {
-        let reads = self.group(&plan.reads)?;
+        let reads = self.group(&plan.reads, true)?;
         let Some(writes) = &plan.writes else { return Ok(reads) };
-        let writes = self.group(writes)?;
+        let writes = self.group(writes, true)?;
         let split = self.splits.get(|known| known == plan);
         let new = || Arc::new(SplitTransport::new(reads, writes, plan.read_your_writes));
         Ok(split.unwrap_or_else(|| self.splits.insert(plan.clone(), new())))
     }
 
-    fn group(&mut self, plan: &Arc<GroupPlan>) -> Result<Arc<UpstreamGroup>> {
-        if let Some(group) = self.groups.get(|known| known == plan) {
-            return Ok(group);
+    /// The group of a plan that parts no reads from writes. Who can do without it, does not need it.
+    ///
+    /// # Errors
+    /// As [`Upstreams::join`].
+    pub fn join_group(&mut self, plan: &UpstreamPlan, is_needed: bool) -> Result<Arc<UpstreamGroup>> {
+        self.group(&plan.reads, is_needed)
+    }
+
+    /// Another configuration is going to be built.
+    pub fn begin(&mut self) {
+        self.groups.begin();
+        self.splits.begin();
+        self.needed.clear();
+    }
+
+    /// All groups that this configuration has wanted.
+    pub fn wanted(&self) -> Vec<Arc<UpstreamGroup>> {
+        self.groups.wanted()
+    }
+
+    /// Of these, those without which the program is not ready.
+    pub fn needed(&self) -> Vec<Arc<UpstreamGroup>> {
+        self.needed.clone()
+    }
+
+    /// This configuration is in force.
+    pub fn accept(&mut self) {
+        self.groups.accept();
+        self.splits.accept();
+    }
+
+    /// This configuration is given up.
+    pub fn reject(&mut self) {
+        self.groups.reject();
+        self.splits.reject();
+    }
+
+    fn group(&mut self, plan: &Arc<GroupPlan>, is_needed: bool) -> Result<Arc<UpstreamGroup>> {
+        let group = match self.groups.get(|known| known == plan) {
+            Some(group) => group,
+            None => {
+                let group = UpstreamGroup::start(&plan.name, plan.members.clone(), plan.options.clone())?;
+                self.groups.insert(plan.clone(), Arc::new(group))
+            }
+        };
+        if is_needed && !self.needed.iter().any(|known| Arc::ptr_eq(known, &group)) {
+            self.needed.push(group.clone());
         }
-        let group = Arc::new(UpstreamGroup::start(&plan.name, plan.members.clone(), plan.options.clone())?);
-        Ok(self.groups.insert(plan.clone(), group))
+        Ok(group)
     }
 }

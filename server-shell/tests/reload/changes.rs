@@ -169,8 +169,8 @@ fn what_an_edge_keeps_outlives_a_change_of_its_options() {
     storage.wait();
     // From memory, though its options and those of the disk have changed; then from the disk, since memory keeps nothing any more.
     for (from, to) in [
-        ("CacheMegabytes = 10", "CacheMegabytes = 20"),
-        ("Megabytes = 100", "Megabytes = 50"),
+        ("    CacheMegabytes = 10", "    CacheMegabytes = 20"),
+        ("DiskCacheMegabytes = 100", "DiskCacheMegabytes = 50"),
         ("    CacheMegabytes = 20", "    CacheMegabytes = 0"),
     ] {
         edit(&edge, from, to);

@@ -8,21 +8,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::runtime;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failure::{Failure, What};
 use super::stream::{Counted, Stream, Traffic};
+use super::upload::{Outward, Upload};
 use crate::transport::Answer;
 
 /// What is allocated on the mere word of a peer.
 const TRUSTED: usize = 1024 * 1024;
 
-pub(super) type Request = http::Request<Full<Bytes>>;
+pub(super) type Request = http::Request<Outward>;
 
 /// How long an answer is waited for.
 pub(in crate::upstream) struct Waiting<'a> {
@@ -65,11 +66,37 @@ impl Waiting<'_> {
     }
 }
 
+/// How long nothing may move on a connection.
+#[derive(Clone)]
+pub(in crate::upstream) struct Stillness {
+    /// The longest time; it may be twice that until it is noticed.
+    pub(in crate::upstream) longest: Duration,
+    /// What is on its way to the peer. While it is late, the peer is not to blame.
+    pub(in crate::upstream) upload: Option<Upload>,
+}
+
+impl Stillness {
+    /// Awaits the next sign of an answer for as long as anything moves.
+    async fn bear<F: Future>(&self, sign: F, traffic: &Traffic) -> Result<F::Output, Failure> {
+        let mut sign = pin!(sign);
+        loop {
+            let before = traffic.so_far();
+            if let Ok(sign) = timeout(self.longest, sign.as_mut()).await {
+                return Ok(sign);
+            }
+            let is_late = self.upload.as_ref().is_some_and(Upload::is_late);
+            if !is_late && traffic.so_far() == before {
+                return Err(Failure::timed_out(format!("nothing moved for {:.1?}", self.longest)));
+            }
+        }
+    }
+}
+
 /// An open connection. Nothing drives it but its own methods.
 #[derive(Debug)]
-pub(super) struct Connection {
-    sender: http1::SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Counted>, Full<Bytes>>,
+pub(in crate::upstream) struct Connection {
+    sender: http1::SendRequest<Outward>,
+    driver: http1::Connection<TokioIo<Counted>, Outward>,
     traffic: Arc<Traffic>,
     home: runtime::Id,
     /// How it ended, once it has; it must not be driven further.
@@ -106,12 +133,8 @@ impl Connection {
     pub(super) async fn exchange(&mut self, request: Request, waiting: &Waiting<'_>, largest: usize) -> Result<Answer, Failure> {
         let (head, body) = self.head(request, waiting).await?.into_parts();
         let body = self.body(body, waiting, largest).await?;
-        self.settle().await;
-        match &self.ended {
-            Some(Err(error)) if error.contains(UNEXPECTED) => Err(Failure::malformed("the answer is longer than it says")),
-            // What else happens to a connection after a whole answer does not matter to the answer.
-            _ => Ok(Answer { status: head.status, headers: head.headers, body }),
-        }
+        self.settled().await?;
+        Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     /// Sends a request and reads the head of its answer. Unless the body is read, the connection cannot be used again.
@@ -125,6 +148,56 @@ impl Connection {
             Err(failure) => Err(failure),
         };
         head.map_err(|failure| self.judge(failure, before))
+    }
+
+    /// As [`Connection::head`], for a request whose body is on its way here, and which is waited for as long as anything moves.
+    pub(super) async fn head_meanwhile(
+        &mut self,
+        request: Request,
+        stillness: &Stillness,
+    ) -> Result<http::Response<Incoming>, Failure> {
+        let before = self.traffic.so_far();
+        let traffic = self.traffic.clone();
+        let response = self.sender.send_request(request);
+        let head = match stillness.bear(self.drive(response), &traffic).await {
+            Ok(Some(head)) => head.map_err(|error| failure(&error)),
+            Ok(None) => Err(cut_short()),
+            Err(failure) => Err(failure),
+        };
+        head.map_err(|failure| self.judge(failure, before))
+    }
+
+    /// The next piece of an answer's body; `None` at its end. `received` is what has come before, of `declared` bytes if that was said.
+    /// The last piece is not given out before it is sure that nothing follows it.
+    pub(in crate::upstream) async fn piece(
+        &mut self,
+        body: &mut Incoming,
+        stillness: &Stillness,
+        received: u64,
+        declared: Option<u64>,
+    ) -> Result<Option<Bytes>, Failure> {
+        let traffic = self.traffic.clone();
+        while let Some(frame) = stillness.bear(self.drive(body.frame()), &traffic).await?.ok_or_else(cut_short)? {
+            let Ok(piece) = frame.map_err(|error| failure(&error))?.into_data() else { continue };
+            if declared == Some(received + piece.len() as u64) {
+                self.settled().await?;
+            }
+            return Ok(Some(piece));
+        }
+        match declared {
+            Some(declared) if declared != received => Err(cut_short()),
+            _ => Ok(None),
+        }
+    }
+
+    /// After a whole answer: looks for more than it.
+    pub(in crate::upstream) async fn settled(&mut self) -> Result<(), Failure> {
+        self.settle().await;
+        match &self.ended {
+            Some(Err(error)) if error.contains(UNEXPECTED) => Err(Failure::malformed("the answer is longer than it says")),
+            // What else happens to a connection after a whole answer does not matter to the answer.
+            _ => Ok(()),
+        }
     }
 
     async fn body(&mut self, mut body: Incoming, waiting: &Waiting<'_>, largest: usize) -> Result<Bytes, Failure> {

@@ -27,6 +27,8 @@ pub(in crate::upstream) enum What {
     Malformed,
     /// The answer is larger than what is taken; nobody else's would be smaller.
     TooLarge,
+    /// The request's own body ended before it was whole.
+    Cancelled,
 }
 
 impl Failure {
@@ -53,7 +55,7 @@ impl Failure {
 
     /// Whether it says something of the upstream, rather than of the request or what was asked for.
     pub(in crate::upstream) fn is_the_upstreams(&self) -> bool {
-        !matches!(self.what, What::Unsendable | What::TooLarge)
+        !matches!(self.what, What::Unsendable | What::TooLarge | What::Cancelled)
     }
 
     /// The word for metrics.
@@ -64,6 +66,7 @@ impl Failure {
             What::TimedOut => "timed_out",
             What::Malformed | What::TooLarge => "malformed",
             What::Unsendable => "unsendable",
+            What::Cancelled => "cancelled",
         }
     }
 }

@@ -45,9 +45,8 @@ impl Pool {
         Some(idle.connection)
     }
 
-    /// Keeps a connection that has just brought an answer with these headers, if it is open and there is room.
-    pub(super) fn put(&self, connection: Connection, headers: &HeaderMap) {
-        let keep_alive = KeepAlive::of(headers);
+    /// Keeps a connection that has just brought an answer with this announcement, if it is open and there is room.
+    pub(super) fn put(&self, connection: Connection, keep_alive: KeepAlive) {
         if !connection.is_reusable() || keep_alive.requests_left == Some(0) || keep_alive.time == Some(Duration::ZERO) {
             return;
         }
@@ -95,15 +94,15 @@ impl Idle {
 }
 
 /// What an answer's `Keep-Alive: timeout=60, max=19` says (transport.md section 1.3).
-#[derive(Debug, Default, PartialEq, Eq)]
-struct KeepAlive {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::upstream) struct KeepAlive {
     /// Half of the announced time: the peer's clock began earlier than ours.
     time: Option<Duration>,
     requests_left: Option<u32>,
 }
 
 impl KeepAlive {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut found = Self::default();
         let Some(value) = headers.get(KEEP_ALIVE).and_then(|value| value.to_str().ok()) else { return found };
         for (name, value) in value.split(',').filter_map(|part| part.trim().split_once('=')) {
