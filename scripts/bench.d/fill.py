@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fills the asset table of an SQLite file that gridshell has created: fill.py FILE COUNT BYTES IDS_FILE"""
+"""Fills the asset table of an SQLite file that gridshell has created: fill.py FILE COUNT BYTES IDS_FILE [SEED]"""
 
 import random
 import sqlite3
@@ -7,7 +7,7 @@ import sys
 import uuid
 
 file, count, length, ids_file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-source = random.Random(1)
+source = random.Random(int(sys.argv[5]) if len(sys.argv) > 5 else 1)
 database = sqlite3.connect(file)
 with open(ids_file, "w", encoding="ascii") as ids, database:
     for done in range(1, count + 1):
