@@ -59,7 +59,9 @@ impl Log {
         let log = open(file, "logfile")?.map(|writer| file_layer(options.file_format, writer));
         let statistics = open(statistics_file, "StatsLogFile")?
             .map(|writer| tracing_subscriber::fmt::layer().event_format(StatisticsFormat).with_writer(writer));
-        let Levels([line_levels, file_levels]) = Levels::read(&options.levels)?;
+        let levels = Levels::read(&options.levels)?;
+        let most_said = levels.most_said();
+        let Levels([line_levels, file_levels]) = levels;
         let (line_levels, line_levels_handle) = reload::Layer::new(line_levels);
         let (file_levels, file_levels_handle) = reload::Layer::new(file_levels);
         tracing_subscriber::registry()
@@ -68,6 +70,7 @@ impl Log {
             .with(statistics.with_filter(filter_fn(|metadata| !is_message(metadata))))
             .try_init()
             .context("the log is running already")?;
+        log::set_max_level(most_said);
         let set_levels: [SetLevels; 2] = [
             Box::new(move |levels| line_levels_handle.reload(levels)),
             Box::new(move |levels| file_levels_handle.reload(levels)),
@@ -79,8 +82,9 @@ impl Log {
     ///
     /// # Errors
     /// The log has ended.
-    pub fn set_levels(&self, Levels(levels): Levels) -> Result<()> {
-        self.set_levels.iter().zip(levels).try_for_each(|(set, levels)| set(levels)).context("the log has ended")
+    pub fn set_levels(&self, levels: Levels) -> Result<()> {
+        log::set_max_level(levels.most_said());
+        self.set_levels.iter().zip(levels.0).try_for_each(|(set, levels)| set(levels)).context("the log has ended")
     }
 
     /// From now on log lines appear above the console's prompt.
@@ -128,6 +132,19 @@ impl Levels {
                 .with_context(|| format!("[Logging] Levels: {text:?} is no list of levels like info,gridshell_services=debug"))
         };
         Ok(Self([filter()?, filter()?]))
+    }
+
+    /// What libraries that use the crate `log` need not even ask about. Each of their messages would be matched against all filters.
+    fn most_said(&self) -> log::LevelFilter {
+        let hint = self.0[0].max_level_hint().unwrap_or(LevelFilter::TRACE);
+        match hint.into_level() {
+            None => log::LevelFilter::Off,
+            Some(Level::ERROR) => log::LevelFilter::Error,
+            Some(Level::WARN) => log::LevelFilter::Warn,
+            Some(Level::INFO) => log::LevelFilter::Info,
+            Some(Level::DEBUG) => log::LevelFilter::Debug,
+            Some(Level::TRACE) => log::LevelFilter::Trace,
+        }
     }
 }
 

@@ -102,6 +102,46 @@ pub fn decode_asset_answer(body: &[u8]) -> Result<DecodedAsset, WireError> {
     Ok(DecodedAsset { asset: Asset { metadata, data }, id_text })
 }
 
+/// Whether a body is the whole AssetBase document of this asset, which need not be read to be passed on.
+///
+/// Looked at are its beginning, its end and its id; in a document of a usual form that is enough. One of another form is read.
+///
+/// # Errors
+/// As [`decode_asset`]; and `WrongId` with the id that it is about.
+pub fn check_document(body: &[u8], id: Uuid) -> Result<(), DocumentError> {
+    if id_of_usual_document(body) == Some(id) {
+        return Ok(());
+    }
+    let found = decode_asset_answer(body)?.asset.metadata.id;
+    if found == id { Ok(()) } else { Err(DocumentError::WrongId(found)) }
+}
+
+/// A document is not that of an asset.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] WireError),
+    /// It is about another asset.
+    #[error("it is about {0}")]
+    WrongId(Uuid),
+}
+
+/// The id of a document as ROBUST and gridshell write them: the content first, if there is any, and then the rest.
+fn id_of_usual_document(body: &[u8]) -> Option<Uuid> {
+    const BEGINNING: usize = 300;
+    let whole = body.trim_ascii_end().strip_suffix(b"</AssetBase>")?;
+    memchr::memmem::find(&whole[..whole.len().min(BEGINNING)], b"<AssetBase")?;
+    // Nothing in base64 looks like an element, so the first end is that of the content.
+    let rest = match memchr::memmem::find(whole, b"</Data>") {
+        Some(end) => &whole[end..],
+        None => whole,
+    };
+    let start = memchr::memmem::find(rest, b"<ID>")? + b"<ID>".len();
+    let end = start + memchr::memmem::find(&rest[start..], b"</ID>")?;
+    parse_uuid(std::str::from_utf8(&rest[start..end]).ok()?)
+}
+
 /// Reads an AssetMetadata document that an upstream answered. A `ContentType` sets the type to the first one with that MIME type,
 /// as in the original, so 18 is read as 12. Without `CreatorID` the creator is `None`.
 ///

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gridshell_interfaces::asset::{Asset, AssetFlags, AssetService, content_type_of};
 use gridshell_interfaces::ids::parse_uuid;
 use gridshell_interfaces::{ErrorKind, Result, ServiceError};
@@ -29,17 +30,39 @@ pub struct AssetConnectorOptions {
     pub redirect_url: Option<String>,
 }
 
+/// Where assets are documents already: those of another shell.
+#[async_trait]
+pub trait AssetDocuments: Send + Sync {
+    /// The AssetBase document of an asset, as it is to be answered; `None` when there is no such asset.
+    ///
+    /// # Errors
+    /// As [`AssetService::get`].
+    async fn document(&self, id: Uuid) -> Result<Option<Bytes>>;
+}
+
 /// Answers `/assets` and `/get_assets_exist` from an asset service.
 pub struct AssetConnector {
     service: Arc<dyn AssetService>,
     cache: Arc<AssetCache>,
+    documents: Option<Arc<dyn AssetDocuments>>,
     options: AssetConnectorOptions,
 }
 
 impl AssetConnector {
     /// A connector over `service`. `cache` must be the one that all users of this service share.
     pub fn new(service: Arc<dyn AssetService>, cache: Arc<AssetCache>, options: AssetConnectorOptions) -> Arc<Self> {
-        Arc::new(Self { service, cache, options })
+        Arc::new(Self { service, cache, documents: None, options })
+    }
+
+    /// The same over a service that is at another shell, whose documents are `documents`: where nothing is kept of them, they are passed on
+    /// as they are.
+    pub fn passing_on(
+        service: Arc<dyn AssetService>,
+        documents: Arc<dyn AssetDocuments>,
+        cache: Arc<AssetCache>,
+        options: AssetConnectorOptions,
+    ) -> Arc<Self> {
+        Arc::new(Self { service, cache, documents: Some(documents), options })
     }
 
     /// Registers the connector's paths. `/get_assets_exist` is open even where the rest is protected (assets.md section 1).
@@ -76,6 +99,9 @@ impl AssetConnector {
             return Ok(None);
         };
         let with_flags = self.cache.tells_mutable_apart();
+        if let (Form::Document, false, Some(documents)) = (form, with_flags, &self.documents) {
+            return self.cache.get_or_load(id, form, || load_document(documents.clone(), id)).await;
+        }
         self.cache.get_or_load(id, form, || load(self.service.clone(), id, form, with_flags)).await
     }
 
@@ -212,6 +238,11 @@ fn status_of_bad_body(error: &WireError) -> StatusCode {
 /// The pieces of what follows `/assets`: an id, a sub command, and what nobody reads (assets.md section 1, path handling).
 fn pieces(rest: &str) -> impl Iterator<Item = &str> {
     rest.split(['/', '?', '&']).filter(|piece| !piece.is_empty())
+}
+
+async fn load_document(documents: Arc<dyn AssetDocuments>, id: Uuid) -> Result<Option<Answer>> {
+    let Some(body) = documents.document(id).await? else { return Ok(None) };
+    Ok(Some(Answer { body, content_type: "text/xml", tag: None, is_mutable: false }))
 }
 
 /// Asks the service for an answer. The content alone tells nothing of the flags; with `with_flags` the whole asset is asked for instead.

@@ -6,4 +6,4 @@ mod inbound;
 pub mod outbound;
 
 pub use cache::{AssetCache, CacheOptions, CacheState};
-pub use inbound::{AssetConnector, AssetConnectorOptions};
+pub use inbound::{AssetConnector, AssetConnectorOptions, AssetDocuments};

@@ -10,7 +10,7 @@ use gridshell_interfaces::ids::parse_uuid;
 use gridshell_interfaces::{Result, ServiceError};
 use uuid::Uuid;
 
-use super::codec;
+use super::{AssetDocuments, codec};
 use crate::http::{Method, StatusCode, header};
 use crate::outbound::{self, Asked, Effect, unreadable};
 use crate::transport::{Answer, Outgoing, Transport};
@@ -100,6 +100,19 @@ impl RemoteAssetService {
             exist.extend(found.iter().map(Option::is_some));
         }
         Ok(exist)
+    }
+}
+
+#[async_trait]
+impl AssetDocuments for RemoteAssetService {
+    async fn document(&self, id: Uuid) -> Result<Option<Bytes>> {
+        let target = format!("/assets/{id}");
+        let asked = target.clone();
+        let read = move |Answer { body, .. }: &Answer| match codec::check_document(body, id) {
+            Ok(()) => Ok(body.clone()),
+            Err(error) => Err(unreadable(&asked, body, error)),
+        };
+        self.look_up(id, &target, read).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the asset OUT connector makes of answers.
 
 use bytes::Bytes;
+use gridshell_connectors::asset::AssetDocuments;
 use gridshell_connectors::http::{HeaderMap, HeaderValue, header};
 use gridshell_connectors::transport::{Answer, TransportError};
 use gridshell_interfaces::ErrorKind;
@@ -52,6 +53,23 @@ async fn assets_of_a_robust() {
     for data in [&b"\xff\x4f\0<x>"[..], b""] {
         let found = service(&Script::answering(200, data)).data(ID).await.unwrap();
         assert_eq!(found.as_deref(), Some(data), "zero bytes are a content like any other");
+    }
+}
+
+#[tokio::test]
+async fn documents_are_passed_on_as_they_are() {
+    let document = async |status, body: String| service(&Script::answering(status, body)).document(ID).await;
+    let windows = asset_base(OLD_NAMESPACES).replace('\n', "\r\n");
+    assert_eq!(document(200, windows.clone()).await.unwrap().as_deref(), Some(windows.as_bytes()));
+    assert_eq!(document(404, NOT_FOUND_PAGE.to_owned()).await.unwrap(), None);
+    let other = asset_base(NAMESPACES).replace(&ID.to_string(), "a55e7000-0000-4000-8000-000000000001");
+    for (status, body, expected) in [
+        (200, NOT_FOUND_PAGE.to_owned(), ErrorKind::Internal),
+        (200, windows[..windows.len() - 20].to_owned(), ErrorKind::Internal),
+        (200, other, ErrorKind::Internal),
+        (503, String::new(), ErrorKind::Unavailable),
+    ] {
+        assert_eq!(document(status, body.clone()).await.unwrap_err().kind, expected, "{status} {body}");
     }
 }
 

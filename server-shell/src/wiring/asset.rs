@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use gridshell_connectors::asset::outbound::RemoteAssetService;
-use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options, CacheOptions};
+use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options, AssetDocuments, CacheOptions};
 use gridshell_connectors::http::Router;
 use gridshell_interfaces::asset::AssetService;
 use gridshell_services::asset::disk_cache::DiskCache;
@@ -149,6 +149,8 @@ pub struct AssetServices {
 pub struct SharedAssets {
     /// The service.
     pub service: Arc<dyn AssetService>,
+    /// Its documents, where they are those of other shells and nothing is between.
+    documents: Option<Arc<dyn AssetDocuments>>,
     /// The cache of its encoded answers.
     pub cache: Arc<AssetCache>,
     /// What the cache keeps, as soon as the configuration is in force.
@@ -199,8 +201,13 @@ impl AssetServices {
         resources: &mut Resources,
         router: &mut Router,
     ) -> Result<()> {
-        let assets = self.get_or_build(plan, resources).await?;
-        AssetConnector::new(assets.service, assets.cache, plan.options.clone()).register(router, connector.protection.clone());
+        let SharedAssets { service, documents, cache, .. } = self.get_or_build(plan, resources).await?;
+        let options = plan.options.clone();
+        let asset_connector = match documents {
+            Some(documents) => AssetConnector::passing_on(service, documents, cache, options),
+            None => AssetConnector::new(service, cache, options),
+        };
+        asset_connector.register(router, connector.protection.clone());
         Ok(())
     }
 
@@ -220,7 +227,7 @@ impl AssetServices {
             self.shared.replace(assets.clone(), |known| known.is_equal(&plan.service));
             return Ok(assets);
         }
-        let (service, place, disk_size) = match &plan.service {
+        let (service, documents, place, disk_size) = match &plan.service {
             AssetServicePlan::Local { database, default_assets } => {
                 let database = resources.databases.open(database).await?;
                 let place = database.to_string();
@@ -228,17 +235,18 @@ impl AssetServices {
                 if let Some(file) = default_assets {
                     load_default_assets(&service, file.as_ref()).await.context("could not load the default assets")?;
                 }
-                (Arc::new(service) as Arc<dyn AssetService>, place, 0)
+                (Arc::new(service) as Arc<dyn AssetService>, None, place, 0)
             }
             AssetServicePlan::Remote { upstreams, keeping } => {
                 let remote = Arc::new(RemoteAssetService::new(resources.upstreams.join(upstreams)?));
-                (keeping.before(remote, disk.as_ref()), upstreams.place(), keeping.disk_size())
+                let documents = disk.is_none().then(|| remote.clone() as Arc<dyn AssetDocuments>);
+                (keeping.before(remote, disk.as_ref()), documents, upstreams.place(), keeping.disk_size())
             }
         };
         // What is in memory of the same assets stays.
         let earlier = self.shared.earlier(|known| known.is_same(&plan.service));
         let cache = earlier.map_or_else(|| AssetCache::with_options(memory), |earlier| earlier.cache);
-        let assets = SharedAssets { service, cache, memory, disk, disk_size, place };
+        let assets = SharedAssets { service, documents, cache, memory, disk, disk_size, place };
         Ok(self.shared.insert(plan.service.clone(), assets))
     }
 

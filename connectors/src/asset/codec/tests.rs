@@ -322,3 +322,34 @@ proptest! {
         let _ = decode_asset(&body);
     }
 }
+
+#[test]
+fn a_document_that_is_passed_on_is_whole_and_about_the_asset() {
+    let id = Uuid::from_u128(0xa55e_7000_0000_4000_8000_0000_0000_0005);
+    let metadata = AssetMetadata {
+        id,
+        name: "<ID>not this</ID>".to_owned(),
+        description: String::new(),
+        created: None,
+        asset_type: 7,
+        local: false,
+        temporary: false,
+        creator: Some(String::new()),
+        flags: AssetFlags::NORMAL,
+    };
+    for data in [Some(Bytes::from_static(b"some content")), Some(Bytes::new()), None] {
+        for style in [Style::Indented, Style::Compact] {
+            let document = encode_asset(&Asset { metadata: metadata.clone(), data: data.clone() }, style).unwrap();
+            check_document(&document, id).unwrap();
+            let other = check_document(&document, Uuid::from_u128(1)).unwrap_err();
+            assert!(matches!(other, DocumentError::WrongId(found) if found == id), "{other}");
+            for length in 0..document.trim_ascii_end().len() {
+                check_document(&document[..length], id).unwrap_err();
+            }
+        }
+    }
+    // Not of the usual form, but right.
+    let odd = format!("<AssetBase><ID> {} </ID></AssetBase >", id.simple());
+    check_document(odd.as_bytes(), id).unwrap();
+    check_document(b"<html><body>It works!</body></html>", id).unwrap_err();
+}
