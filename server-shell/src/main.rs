@@ -12,6 +12,7 @@ mod listening;
 mod logging;
 mod name2key_command;
 mod passing;
+mod plugins;
 mod process;
 mod program;
 mod registry;

@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin, Watched};
 use crate::console::commands::{
     AssetCommandOptions, register_asset_cache_commands, register_asset_commands, register_baked_texture_commands,
-    register_inventory_commands, register_library_commands, register_name2key_commands, register_shell_commands,
-    register_upstream_commands,
+    register_inventory_commands, register_library_commands, register_name2key_commands, register_plugin_commands,
+    register_shell_commands, register_upstream_commands,
 };
 use crate::console::{Commands, Console, ConsoleKind, ConsoleOptions, HistoryOptions, RestOptions, RestTimes, Shell};
 use crate::fastcgi::{Address, DescriptorZero};
@@ -26,7 +26,7 @@ use crate::listening::{Listeners, Opened};
 use crate::logging::Log;
 use crate::process::PidFile;
 use crate::request_log::RequestLog;
-use crate::shell_view::{ReloadAnswer, RestConsoleConnector, ShellView};
+use crate::shell_view::{ReloadRequest, RestConsoleConnector, ShellView};
 use crate::wiring::{self, Built, ConnectorKind, Modules, Plan};
 
 /// The page of 404 answers when there is no file http_404.html (transport.md section 2.2).
@@ -95,7 +95,7 @@ async fn serve(
     let stop = Arc::new(Notify::new());
     let mut stop_request = StopRequest::listen(stop.clone())?;
     let (ask_for_reload, mut reload_asked) = mpsc::channel(1);
-    let mut reload_request = ReloadRequest::listen()?;
+    let mut hang_up = HangUp::listen()?;
     let request_log = Arc::new(RequestLog::default());
     let server_stats = plan.monitoring.server_stats;
     let view =
@@ -113,13 +113,14 @@ async fn serve(
         view: view.clone(),
         console: console.clone(),
         modules: Modules::default(),
+        plan: Arc::new(plan),
         databases: Vec::new(),
         listeners: Listeners::default(),
         admin: None,
         retiring: JoinSet::new(),
     };
     tokio::select! {
-        begun = running.begin(&plan, given) => begun?,
+        begun = running.begin(given) => begun?,
         // A database that does not answer yet is waited for, which must not make the program deaf.
         () = stop_request.received() => {
             tracing::info!("[CONSOLE] Quitting");
@@ -127,14 +128,14 @@ async fn serve(
         }
     }
     let upkeep = tokio::spawn(admin::keep_up(metrics));
-    say_ready(&plan, &running.listeners, started);
+    say_ready(&running.plan, &running.listeners, started);
 
     let handle = console.handle();
     let console = tokio::spawn(async move { console.run(view.as_ref()).await });
     loop {
         let asked = tokio::select! {
             () = stop_request.received() => break,
-            () = reload_request.received() => None,
+            () = hang_up.received() => None,
             Some(asked) = reload_asked.recv() => Some(asked),
         };
         tokio::select! {
@@ -161,6 +162,8 @@ pub struct Running {
     pub(crate) log: Arc<Log>,
     pub(crate) view: Arc<ShellView>,
     pub(crate) modules: Modules,
+    /// What is in force.
+    pub(crate) plan: Arc<Plan>,
     pub(crate) listeners: Listeners,
     metrics: PrometheusHandle,
     request_log: Arc<RequestLog>,
@@ -187,9 +190,13 @@ enum PreparedAdmin {
 }
 
 impl Running {
-    async fn begin(&mut self, plan: &Plan, given: Option<DescriptorZero>) -> Result<()> {
-        let built = self.modules.build(plan, &self.page).await;
-        let prepared = self.prepare(plan, built, given)?;
+    async fn begin(&mut self, given: Option<DescriptorZero>) -> Result<()> {
+        let plan = self.plan.clone();
+        let built = self.modules.build(&plan, &self.page, None).await;
+        if !built.missing_required.is_empty() {
+            bail!("cannot start without a plugin whose section has Required = true: {}", built.missing_required.join("; "));
+        }
+        let prepared = self.prepare(&plan, built, given)?;
         self.put_in_place(prepared);
         Ok(())
     }
@@ -217,11 +224,11 @@ impl Running {
 
     /// From now on the program is what was prepared. What it does not want any more ends when the last request that has it is answered.
     pub fn put_in_place(&mut self, prepared: Prepared) {
-        let Prepared { built, opened, admin } = prepared;
+        let Prepared { mut built, opened, admin } = prepared;
         let (listeners, replaced) = opened.switch(&self.listeners);
         self.listeners = listeners;
         self.view.show_listeners(self.listeners.clone());
-        let old_databases = self.modules.accept();
+        let old_databases = self.modules.accept(std::mem::take(&mut built.services));
         self.databases = built.databases.clone();
         let old_admin = match admin {
             PreparedAdmin::Same => None,
@@ -232,7 +239,7 @@ impl Running {
             let failed = built.failed.iter().map(|connector| connector.text.clone()).collect();
             admin.watch(Watched { databases, upstreams, failed });
         }
-        self.console.commands().replace_services(|commands| register_service_commands(commands, built));
+        self.console.commands().replace_services(|commands| register_service_commands(commands, built, &self.view));
         self.retiring.spawn(async move {
             if let Some(admin) = old_admin {
                 admin.stop().await;
@@ -269,11 +276,14 @@ impl Running {
     }
 
     /// Reloads, and tells who has asked for it, when somebody waits for the answer.
-    async fn reload_for(&mut self, asked: Option<ReloadAnswer>) {
-        let outcome = self.reload().await;
+    async fn reload_for(&mut self, asked: Option<ReloadRequest>) {
+        let outcome = match asked.as_ref().and_then(|asked| asked.plugin.as_deref()) {
+            Some(plugin) => self.reload_plugin(plugin).await,
+            None => self.reload().await,
+        };
         if let Some(asked) = asked {
             // Whoever has asked may be gone; the log has it too.
-            let _ = asked.send(outcome);
+            let _ = asked.answer.send(outcome);
         }
     }
 
@@ -283,6 +293,7 @@ impl Running {
             admin.stop().await;
         }
         while self.retiring.join_next().await.is_some() {}
+        self.modules.stop().await;
         for (_, database) in self.databases {
             database.close().await;
         }
@@ -323,9 +334,10 @@ fn console_options(plan: &Plan, configuration: &Configuration) -> Result<Console
     Ok(ConsoleOptions { kind, prompt, history, rest, rest_times: RestTimes::default() })
 }
 
-fn register_service_commands(commands: &Commands, built: Built) {
+fn register_service_commands(commands: &Commands, built: Built, view: &Arc<ShellView>) {
     register_upstream_commands(commands, built.upstreams);
     register_asset_cache_commands(commands, &built.assets);
+    register_plugin_commands(commands, built.plugins, view.clone());
     for assets in built.assets {
         let cache = assets.cache;
         let options = AssetCommandOptions {
@@ -401,9 +413,9 @@ impl StopRequest {
 }
 
 /// SIGHUP, which asks for a reload.
-struct ReloadRequest(Signal);
+struct HangUp(Signal);
 
-impl ReloadRequest {
+impl HangUp {
     /// From now on the signal no longer ends the process.
     fn listen() -> Result<Self> {
         Ok(Self(signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?))

@@ -10,7 +10,7 @@ use crate::settings::{
     AdminOptions, AssetConnectorOptions, AssetKeepingOptions, AssetServiceOptions, AuthenticationOptions, BakedTextureOptions,
     CertificateOptions, ConnectorOptions, DatabaseOptions, FastCgiListenerOptions, ForwardOptions, InventoryServiceOptions,
     LibraryServiceOptions, LoggingOptions, MonitoringOptions, Name2KeyFaceOptions, Name2KeyServiceOptions, NetworkOptions,
-    ShadowOptions, StartupOptions, UpstreamOptions,
+    PluginOptions, PluginsOptions, ShadowOptions, StartupOptions, UpstreamOptions,
 };
 use crate::wiring::{
     self, AssetServicePlan, BakedTextureServicePlan, ConnectorKind, InventoryServicePlan, Name2KeyServicePlan, Planner,
@@ -334,7 +334,8 @@ const SERVICE_LIST: &[OptionDescription] = &[OptionDescription {
     key: "<any name>",
     type_name: "connector",
     default: "none",
-    meaning: "An IN connector, as [[section@]port/]library[:class] or [[section@]port/]name. Loaded in this order.",
+    meaning: "An IN connector, as [[section@]port/]library[:class], [[section@]port/]name, or [port/]libx.so[:service] for a plugin. Loaded in this \
+              order.",
 }];
 
 /// Where the shells behind OUT connectors are. The keys' names are the modules', so that each has its own.
@@ -426,6 +427,9 @@ pub fn options() -> Vec<(&'static str, &'static [OptionDescription])> {
         ("BakedTextureService", ConnectorOptions::DESCRIPTIONS),
         ("BakedTextureService", BakedTextureOptions::DESCRIPTIONS),
         ("BakedTextureService", AuthenticationOptions::DESCRIPTIONS),
+        ("Plugins", PluginsOptions::DESCRIPTIONS),
+        ("Plugin:<name>", PluginOptions::DESCRIPTIONS),
+        ("Plugin:<name>", AuthenticationOptions::DESCRIPTIONS),
     ]
 }
 

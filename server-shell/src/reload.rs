@@ -3,6 +3,8 @@
 //! The new configuration is read, checked and built beside the running one, which serves meanwhile. Only when all of it has succeeded do
 //! new requests go to the new connectors, in one step for each listener. Whatever is wrong, nothing has changed.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, anyhow, bail};
 use gridshell_config::{Configuration, Problem};
 
@@ -54,7 +56,17 @@ impl Running {
         // A configuration can be at an address, and then takes its time.
         let (configuration, plan) = tokio::task::spawn_blocking(move || read(&*source)).await??;
         let levels = Levels::read(&plan.logging.levels)?;
-        let built = self.modules.build(&plan, &self.page).await;
+        let before = self.ports();
+        self.apply(Arc::new(plan), None).await.context("the configuration cannot be applied; the old one stays")?;
+        self.log.set_levels(levels)?;
+        let old = self.view.configuration();
+        self.view.show_configuration(configuration);
+        Ok(report(&before, &self.ports(), &at_next_start(&old, &self.view.configuration())))
+    }
+
+    /// Builds what a plan wants and is not there, with the plugin `anew` from its file again, and puts it in place of what is there.
+    async fn apply(&mut self, plan: Arc<Plan>, anew: Option<&str>) -> Result<()> {
+        let built = self.modules.build(&plan, &self.page, anew).await;
         let prepared = match built.failed.as_slice() {
             [] => self.prepare(&plan, built, None),
             failed => {
@@ -62,21 +74,42 @@ impl Running {
                 Err(anyhow!("{}", failed.collect::<Vec<_>>().join("; ")))
             }
         };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
+        match prepared {
+            Ok(prepared) => {
+                self.put_in_place(prepared);
+                self.plan = plan;
+                Ok(())
+            }
             Err(error) => {
-                for database in self.modules.reject() {
+                for database in self.modules.reject().await {
                     database.close().await;
                 }
-                return Err(error.context("the configuration cannot be applied; the old one stays"));
+                Err(error)
             }
-        };
-        let before = self.ports();
-        self.put_in_place(prepared);
-        self.log.set_levels(levels)?;
-        let old = self.view.configuration();
-        self.view.show_configuration(configuration);
-        Ok(report(&before, &self.ports(), &at_next_start(&old, &self.view.configuration())))
+        }
+    }
+
+    /// Loads a plugin from its file again (plugins.md section 5.7), and lets the new instance answer what the old one did. The
+    /// configuration that is in force stays so.
+    ///
+    /// # Errors
+    /// There is no such plugin, or the new one is refused. The old one goes on.
+    pub async fn reload_plugin(&mut self, name: &str) -> Result<Vec<String>> {
+        tracing::info!("[RELOAD]: loading the plugin {name} again");
+        let outcome = self.try_to_reload_plugin(name).await;
+        match &outcome {
+            Ok(done) => done.iter().for_each(|line| tracing::info!("[RELOAD]: {line}")),
+            Err(error) => tracing::error!("[RELOAD]: {error:#}"),
+        }
+        outcome
+    }
+
+    async fn try_to_reload_plugin(&mut self, name: &str) -> Result<Vec<String>> {
+        if !self.modules.has_plugin(name) {
+            bail!("there is no plugin {name} in use; what was refused, `config reload` tries again");
+        }
+        self.apply(self.plan.clone(), Some(name)).await.context("the plugin cannot be replaced; the old one goes on")?;
+        Ok(vec![format!("the plugin {name} was loaded again and answers")])
     }
 
     fn ports(&self) -> Vec<String> {

@@ -235,7 +235,7 @@ pub enum Rotation {
 options! {
     /// The service behind a connector.
     pub struct ConnectorOptions {
-        /// The module that answers, as `[section@]library:class` or one of our own names.
+        /// The module that answers, as `[section@]library:class`, one of our own names, or `libx.so:service` for a plugin.
         "LocalServiceModule" => pub module: ModuleName, required;
     }
 }
@@ -516,5 +516,68 @@ options! {
     pub struct BakedTextureOptions {
         /// Folder of the documents; made when it is missing.
         "BaseDirectory" => pub base_directory: String, required;
+    }
+}
+
+options! {
+    /// Plugins: libraries that fulfil a service or listen for one. A plugin is named by its file, as in `libx.so:service`, where any other
+    /// module is.
+    pub struct PluginsOptions {
+        /// Folder of the plugins; absolute. It and the files belong to root or the server's user, and nobody else may write to them.
+        "Directory" => pub directory: String = "";
+        /// Files that may be loaded, separated by commas.
+        "Allow" => pub allow: Vec<String>;
+        /// Load libraries that have no note of plugins. For development only.
+        "AllowUnmarked" => pub allow_unmarked: bool = false;
+        /// Folder for what the program keeps; the copies that `plugin reload` loads are in `plugins` in it.
+        "StateDirectory" => pub state_directory: String = "data";
+    }
+}
+
+options! {
+    /// One plugin. It reads its own keys from the same section.
+    pub struct PluginOptions {
+        /// SHA-256 of the file, in hexadecimal; empty for any.
+        "Sha256" => pub sha256: String = "";
+        /// The program does not start without the plugin.
+        "Required" => pub required: bool = false;
+        /// What becomes of the plugin when it panics: disable (at the third time in a minute), recreate (a new instance takes the place
+        /// of the one that panicked), or abort (the program ends).
+        "OnPanic" => pub on_panic: OnPanic = "disable";
+        /// Requests at the same time; one more is refused with 503 at once.
+        "MaxConcurrent" => pub most_requests: usize = 16;
+        /// Seconds for a request, after which the client gets 504.
+        "RequestTimeout" => pub request_time: Seconds = 30.0;
+        /// Seconds that the plugin has to begin.
+        "StartTimeout" => pub start_time: Seconds = 30.0;
+        /// Sections that the plugin may read besides its own, separated by commas.
+        "ConfigSections" => pub config_sections: Vec<String>;
+    }
+}
+
+/// The keys that sections of plugins may have for the program itself.
+pub fn keys_of_plugin_sections() -> Vec<&'static str> {
+    PluginOptions::DESCRIPTIONS.iter().chain(AuthenticationOptions::DESCRIPTIONS).map(|option| option.key).collect()
+}
+
+/// What becomes of a plugin that panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnPanic {
+    /// It answers nothing any more, when it happens too often.
+    Disable,
+    /// It begins anew.
+    Recreate,
+    /// The program ends.
+    Abort,
+}
+
+impl DefaultFor<OnPanic> for &str {
+    fn into_default(self) -> OnPanic {
+        match self {
+            "recreate" => OnPanic::Recreate,
+            "abort" => OnPanic::Abort,
+            _ => OnPanic::Disable,
+        }
     }
 }

@@ -17,8 +17,13 @@ use crate::logging::Log;
 use crate::process;
 use crate::request_log::RequestLog;
 
-/// What somebody who has asked for a reload waits for.
-pub type ReloadAnswer = oneshot::Sender<Result<Vec<String>>>;
+/// What somebody wants to be read again.
+pub struct ReloadRequest {
+    /// This plugin; none is the configuration.
+    pub plugin: Option<String>,
+    /// Where the answer is waited for.
+    pub answer: oneshot::Sender<Result<Vec<String>>>,
+}
 
 /// The running program, as the console's commands see it.
 pub struct ShellView {
@@ -28,7 +33,7 @@ pub struct ShellView {
     server_stats: bool,
     started_at: Zoned,
     stop: Arc<Notify>,
-    reload: mpsc::Sender<ReloadAnswer>,
+    reload: mpsc::Sender<ReloadRequest>,
     listeners: Mutex<Listeners>,
 }
 
@@ -40,7 +45,7 @@ impl ShellView {
         request_log: Arc<RequestLog>,
         server_stats: bool,
         stop: Arc<Notify>,
-        reload: mpsc::Sender<ReloadAnswer>,
+        reload: mpsc::Sender<ReloadRequest>,
     ) -> Self {
         Self {
             configuration: Mutex::new(configuration),
@@ -62,6 +67,14 @@ impl ShellView {
     /// Shows this configuration from now on.
     pub fn show_configuration(&self, configuration: Configuration) {
         *self.configuration.lock().unwrap_or_else(PoisonError::into_inner) = configuration;
+    }
+
+    async fn ask_for_reload(&self, plugin: Option<String>) -> Result<Vec<String>> {
+        const STOPPING: &str = "the program is stopping";
+        let (answer, answered) = oneshot::channel();
+        // The sender's error has the request in it, which says nothing to people.
+        self.reload.send(ReloadRequest { plugin, answer }).await.ok().context(STOPPING)?;
+        answered.await.context(STOPPING)?
     }
 
     fn listeners(&self) -> Listeners {
@@ -113,10 +126,11 @@ impl Shell for ShellView {
     }
 
     async fn reload(&self) -> Result<Vec<String>> {
-        const STOPPING: &str = "the program is stopping";
-        let (answer, answered) = oneshot::channel();
-        self.reload.send(answer).await.context(STOPPING)?;
-        answered.await.context(STOPPING)?
+        self.ask_for_reload(None).await
+    }
+
+    async fn reload_plugin(&self, plugin: &str) -> Result<Vec<String>> {
+        self.ask_for_reload(Some(plugin.to_owned())).await
     }
 
     fn http_handlers(&self) -> String {

@@ -4,13 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Our own crates, and those of ours that each may depend on. Only the program knows all.
-const MAY_DEPEND_ON: [(&str, &[&str]); 5] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
     ("gridshell-config", &[]),
     ("gridshell-interfaces", &[]),
     // The configuration crate also reads the XML lists of the default assets.
     ("gridshell-services", &["gridshell-config", "gridshell-interfaces"]),
     ("gridshell-connectors", &["gridshell-interfaces"]),
-    ("gridshell-server-shell", &["gridshell-config", "gridshell-interfaces", "gridshell-services", "gridshell-connectors"]),
+    (
+        "gridshell-server-shell",
+        &["gridshell-config", "gridshell-interfaces", "gridshell-plugin-abi", "gridshell-services", "gridshell-connectors"],
+    ),
+    ("gridshell-plugin-abi", &[]),
+    // What plugins in Rust are made with; plugins know nothing else of ours.
+    ("gridshell-plugin", &["gridshell-plugin-abi"]),
+    ("greeting", &["gridshell-plugin"]),
+    ("name2key_csv", &["gridshell-plugin"]),
 ];
 
 /// Crates from outside that a crate of ours must not depend on, by what they do.

@@ -445,6 +445,8 @@ fn every_listed_option_is_read_and_its_default_can_be_written() {
     let mut sections = listed_options();
     // Its keys are free, so there is nothing in it that could go unread.
     sections.retain(|(section, _)| section != "ServiceList");
+    // These are read when a plugin is named; plugins' own tests do that.
+    sections.retain(|(section, _)| !section.starts_with("Plugin"));
     // Some options are those of local services, some those of OUT connectors.
     let (local, remote) = (unread_options(&sections, ""), unread_options(&sections, "remote_"));
     let unread: Vec<_> = local.iter().filter(|line| remote.contains(*line)).collect();

@@ -47,6 +47,12 @@ pub trait Shell: Send + Sync {
     /// It has mistakes or cannot be applied. Then nothing has changed.
     async fn reload(&self) -> anyhow::Result<Vec<String>>;
 
+    /// Loads a plugin from its file again. Gives what was done, line by line.
+    ///
+    /// # Errors
+    /// There is no such plugin, or it cannot be loaded. Then the old one goes on.
+    async fn reload_plugin(&self, plugin: &str) -> anyhow::Result<Vec<String>>;
+
     /// The handlers of all listeners, in the form that `show http-handlers` prints (shell.md section 8.3).
     fn http_handlers(&self) -> String;
 
@@ -204,6 +210,10 @@ pub mod testing {
 
         async fn reload(&self) -> anyhow::Result<Vec<String>> {
             anyhow::bail!("Robust.ini, line 3: there is no service asset_")
+        }
+
+        async fn reload_plugin(&self, plugin: &str) -> anyhow::Result<Vec<String>> {
+            Ok(vec![format!("the plugin {plugin} was loaded again and answers")])
         }
 
         fn http_handlers(&self) -> String {

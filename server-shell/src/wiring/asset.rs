@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use gridshell_config::ModuleName;
 use gridshell_connectors::asset::outbound::RemoteAssetService;
 use gridshell_connectors::asset::{AssetCache, AssetConnector, AssetConnectorOptions as Options, AssetDocuments, CacheOptions};
 use gridshell_connectors::http::Router;
@@ -12,8 +13,9 @@ use gridshell_services::asset::disk_cache::DiskCache;
 use gridshell_services::asset::{SqlAssetService, load_default_assets};
 
 use super::asset_keeping::{KeepingPlan, check_keeping};
-use super::build::Resources;
+use super::build::{Own, Resources};
 use super::database::{DatabasePlan, plan_database};
+use super::plugin::{PluginService, is_plugin, plan_plugin_service};
 use super::shared::Shared;
 use super::upstream::{UpstreamPlan, plan_upstreams, plan_upstreams_at};
 use super::{ConnectorKind, ConnectorPlan, Planner};
@@ -44,6 +46,8 @@ pub enum AssetServicePlan {
         /// What is kept of their assets.
         keeping: KeepingPlan,
     },
+    /// That of a plugin.
+    Plugin(PluginService),
 }
 
 impl AssetServicePlan {
@@ -52,7 +56,16 @@ impl AssetServicePlan {
         match (self, other) {
             (Self::Local { database, .. }, Self::Local { database: other, .. }) => database == other,
             (Self::Remote { upstreams, .. }, Self::Remote { upstreams: other, .. }) => upstreams == other,
-            (Self::Local { .. }, Self::Remote { .. }) | (Self::Remote { .. }, Self::Local { .. }) => false,
+            (Self::Plugin(service), Self::Plugin(other)) => service == other,
+            (Self::Local { .. } | Self::Remote { .. } | Self::Plugin(_), _) => false,
+        }
+    }
+
+    /// The plugin that the service stands on.
+    pub fn plugin(&self) -> Option<&str> {
+        match self {
+            Self::Plugin(service) => Some(&service.plugin),
+            Self::Local { .. } | Self::Remote { .. } => None,
         }
     }
 
@@ -71,6 +84,8 @@ impl AssetServicePlan {
         match self {
             Self::Local { database, .. } => resources.databases.open(database).await.map(drop),
             Self::Remote { upstreams, .. } => resources.upstreams.join(upstreams).map(drop),
+            // Plugins are built before their users.
+            Self::Plugin(_) => Ok(()),
         }
     }
 
@@ -78,7 +93,7 @@ impl AssetServicePlan {
     fn memory(&self, capacity: u64) -> CacheOptions {
         let memory = CacheOptions { capacity, ..CacheOptions::default() };
         match self {
-            Self::Local { .. } => memory,
+            Self::Local { .. } | Self::Plugin(_) => memory,
             Self::Remote { keeping, .. } => keeping.memory(memory),
         }
     }
@@ -89,12 +104,7 @@ pub fn plan_asset_connector(planner: &mut Planner<'_>, section: &str) -> Option<
     let options = planner.read(section, AssetConnectorOptions::read);
     let module = planner.read(section, ConnectorOptions::read)?;
     let name = &module.module;
-    let Build::AssetService(plan) = planner.module(Role::Service, section, "LocalServiceModule", name)?.build else {
-        planner.error(section, "LocalServiceModule", format!("{name} is no asset service"));
-        return None;
-    };
-    let read_from = planner.section_of(section, "LocalServiceModule", name)?;
-    let service = plan(planner, &read_from)?;
+    let service = plan_service_of(planner, section, name)?;
     let options = options?;
     Some(ConnectorKind::Asset(AssetConnectorPlan {
         service,
@@ -105,6 +115,20 @@ pub fn plan_asset_connector(planner: &mut Planner<'_>, section: &str) -> Option<
             redirect_url: Some(options.redirect_url).filter(|url| !url.is_empty()),
         },
     }))
+}
+
+/// The service that a section names.
+fn plan_service_of(planner: &mut Planner<'_>, section: &str, name: &ModuleName) -> Option<AssetServicePlan> {
+    const KEY: &str = "LocalServiceModule";
+    if is_plugin(&name.library) {
+        return plan_plugin_service(planner, section, KEY, name).map(AssetServicePlan::Plugin);
+    }
+    let Build::AssetService(plan) = planner.module(Role::Service, section, KEY, name)?.build else {
+        planner.error(section, KEY, format!("{name} is no asset service"));
+        return None;
+    };
+    let read_from = planner.section_of(section, KEY, name)?;
+    plan(planner, &read_from)
 }
 
 /// Plans the asset service on a database over a section.
@@ -164,9 +188,9 @@ pub struct SharedAssets {
 }
 
 impl AssetServices {
-    /// Another configuration is going to be built.
-    pub fn begin(&mut self) {
-        self.shared.begin();
+    /// Another configuration is going to be built, in which these plugins are replaced.
+    pub fn begin(&mut self, is_replaced: impl Fn(Option<&str>) -> bool) {
+        self.shared.begin_without(|plan| is_replaced(plan.plugin()));
         self.disks.begin();
     }
 
@@ -200,6 +224,7 @@ impl AssetServices {
         connector: &ConnectorPlan,
         resources: &mut Resources,
         router: &mut Router,
+        own: Own<'_>,
     ) -> Result<()> {
         let SharedAssets { service, documents, cache, .. } = self.get_or_build(plan, resources).await?;
         let options = plan.options.clone();
@@ -207,7 +232,8 @@ impl AssetServices {
             Some(documents) => AssetConnector::passing_on(service, documents, cache, options),
             None => AssetConnector::new(service, cache, options),
         };
-        asset_connector.register(router, connector.protection.clone());
+        asset_connector.clone().register(router, connector.protection.clone());
+        asset_connector.register(own.router, own.protection);
         Ok(())
     }
 
@@ -218,7 +244,7 @@ impl AssetServices {
         }
         let memory = plan.service.memory(plan.cache_bytes);
         let disk = match &plan.service {
-            AssetServicePlan::Local { .. } => None,
+            AssetServicePlan::Local { .. } | AssetServicePlan::Plugin(_) => None,
             AssetServicePlan::Remote { keeping, .. } => self.open_disk(keeping)?,
         };
         if let Some(mut assets) = self.shared.get(|known| known.is_equal(&plan.service)) {
@@ -242,9 +268,14 @@ impl AssetServices {
                 let documents = disk.is_none().then(|| remote.clone() as Arc<dyn AssetDocuments>);
                 (keeping.before(remote, disk.as_ref()), documents, upstreams.place(), keeping.disk_size())
             }
+            AssetServicePlan::Plugin(service) => {
+                let remote = RemoteAssetService::new(resources.plugins.transport(service, "asset")?);
+                (Arc::new(remote) as Arc<dyn AssetService>, None, service.plugin.clone(), 0)
+            }
         };
-        // What is in memory of the same assets stays.
-        let earlier = self.shared.earlier(|known| known.is_same(&plan.service));
+        // What is in memory of the same assets stays, but for that of a plugin, whose instance is another one.
+        let is_earlier = |known: &AssetServicePlan| known.plugin().is_none() && known.is_same(&plan.service);
+        let earlier = self.shared.earlier(is_earlier);
         let cache = earlier.map_or_else(|| AssetCache::with_options(memory), |earlier| earlier.cache);
         let assets = SharedAssets { service, documents, cache, memory, disk, disk_size, place };
         Ok(self.shared.insert(plan.service.clone(), assets))

@@ -8,6 +8,7 @@ use gridshell_connectors::http::Router;
 use gridshell_interfaces::baked_texture::BakedTextureService;
 use gridshell_services::baked_texture::FileBakedTextureService;
 
+use super::build::Own;
 use super::{ConnectorKind, ConnectorPlan, Planner};
 use crate::registry::{Build, Role};
 use crate::settings::{BakedTextureOptions, ConnectorOptions};
@@ -40,8 +41,11 @@ pub fn connect(
     plan: &BakedTextureServicePlan,
     connector: &ConnectorPlan,
     router: &mut Router,
+    own: Own<'_>,
 ) -> Result<Arc<dyn BakedTextureService>> {
     let service = Arc::new(FileBakedTextureService::new(&plan.base_directory));
-    BakedTextureConnector::new(service.clone()).register(router, connector.protection.clone());
+    let handler = BakedTextureConnector::new(service.clone());
+    handler.clone().register(router, connector.protection.clone());
+    handler.register(own.router, own.protection);
     Ok(service)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
-use gridshell_connectors::http::{NotLoaded, Router};
+use gridshell_connectors::http::{NotLoaded, Router, ServiceAuthentication};
 use gridshell_connectors::upstream::UpstreamGroup;
 use gridshell_interfaces::baked_texture::BakedTextureService;
 use gridshell_interfaces::library::LibraryService;
@@ -16,6 +16,7 @@ use gridshell_services::library::FileLibraryService;
 use super::asset::{AssetServices, SharedAssets};
 use super::database::Databases;
 use super::name2key::Name2KeyServices;
+use super::plugins::{Plugins, PluginsView};
 use super::upstream::Upstreams;
 use super::{BuiltInventory, ConnectorKind, ConnectorPlan, Plan, baked_texture, forward, inventory};
 
@@ -26,6 +27,8 @@ pub struct FailedConnector {
     /// What went wrong.
     pub reason: String,
 }
+
+use crate::plugins::ServiceRouters;
 
 /// What was built of one configuration, not listening yet.
 #[derive(Default)]
@@ -50,6 +53,12 @@ pub struct Built {
     pub name2keys: Vec<Arc<dyn Name2KeyService>>,
     /// The library, for the services that give it to users.
     pub library: Option<Arc<dyn LibraryService>>,
+    /// The same services as plugins ask them, without protection.
+    pub services: ServiceRouters,
+    /// The plugins.
+    pub plugins: PluginsView,
+    /// Why plugins that the program must not go on without are not there.
+    pub missing_required: Vec<String>,
 }
 
 /// What services stand on; each thing exists once.
@@ -59,6 +68,8 @@ pub struct Resources {
     pub databases: Databases,
     /// The groups of other shells.
     pub upstreams: Upstreams,
+    /// The plugins.
+    pub plugins: Plugins,
 }
 
 /// All that was built, each thing once. What a changed configuration still wants outlives the change: open databases, what is known of
@@ -73,12 +84,14 @@ pub struct Modules {
 impl Modules {
     /// Builds all connectors of a plan. One that cannot be built is said in the log and left out; the others go on (shell.md section
     /// 6.3). `not_found_page` is the body of 404 answers. What came of it has to be told by [`Modules::accept`] or
-    /// [`Modules::reject`].
-    pub async fn build(&mut self, plan: &Plan, not_found_page: &Bytes) -> Built {
+    /// [`Modules::reject`]. The plugin `anew` is loaded from its file again.
+    pub async fn build(&mut self, plan: &Plan, not_found_page: &Bytes, anew: Option<&str>) -> Built {
+        let replaced = self.resources.plugins.build(&plan.plugins, anew).await;
         self.resources.databases.shared.begin();
+        let is_replaced = |plugin: Option<&str>| plugin.is_some_and(|plugin| replaced.contains(plugin));
         self.resources.upstreams.begin();
-        self.assets.begin();
-        self.name2keys.shared.begin();
+        self.assets.begin(is_replaced);
+        self.name2keys.shared.begin_without(|plan| plan.plugins().any(|plugin| is_replaced(Some(plugin))));
         let mut built = Built::default();
         // The main listener exists whether or not a connector is on it (shell.md section 5).
         built.routers.insert(plan.network.port, Router::new(not_found_page.clone()));
@@ -106,14 +119,17 @@ impl Modules {
         built.databases = databases.into_iter().map(|database| (database.to_string(), database)).collect();
         built.upstreams = self.resources.upstreams.wanted();
         built.needed_upstreams = self.resources.upstreams.needed();
+        built.plugins = self.resources.plugins.view(&plan.refused_plugins);
+        built.missing_required = self.resources.plugins.missing_required();
         built.assets = self.assets.wanted();
         built.name2keys = self.name2keys.shared.wanted();
         built
     }
 
-    /// What was built last is in force. Gives the databases that nobody wants any more; they are to be closed when the last request
-    /// that has them is answered.
-    pub fn accept(&mut self) -> Vec<Database> {
+    /// What was built last is in force; plugins ask `services` from now on. Gives the databases that nobody wants any more; they are to be
+    /// closed when the last request that has them is answered.
+    pub fn accept(&mut self, services: ServiceRouters) -> Vec<Database> {
+        self.resources.plugins.accept(services);
         self.name2keys.shared.accept();
         self.assets.accept();
         self.resources.upstreams.accept();
@@ -121,28 +137,78 @@ impl Modules {
     }
 
     /// What was built last is given up. Gives the databases that were opened for it.
-    pub fn reject(&mut self) -> Vec<Database> {
+    pub async fn reject(&mut self) -> Vec<Database> {
+        self.resources.plugins.reject().await;
         self.name2keys.shared.reject();
         self.assets.reject();
         self.resources.upstreams.reject();
         self.resources.databases.shared.reject()
     }
 
+    /// Whether a plugin is in force.
+    pub fn has_plugin(&self, name: &str) -> bool {
+        self.resources.plugins.has(name)
+    }
+
+    /// Ends the plugins, when nobody asks them any more.
+    pub async fn stop(&mut self) {
+        self.resources.plugins.stop().await;
+    }
+
     async fn connect(&mut self, connector: &ConnectorPlan, built: &mut Built, not_found_page: &Bytes) -> Result<()> {
         let router = built.routers.entry(connector.port).or_insert_with(|| Router::new(not_found_page.clone()));
+        let services = &mut built.services;
         match &connector.kind {
-            ConnectorKind::Asset(plan) => self.assets.connect(plan, connector, &mut self.resources, router).await,
+            ConnectorKind::Asset(plan) => {
+                self.assets
+                    .connect(plan, connector, &mut self.resources, router, Own::of("asset", services, not_found_page))
+                    .await
+            }
             ConnectorKind::BakedTexture(plan) => {
-                built.baked_textures.push(baked_texture::connect(plan, connector, router)?);
+                built.baked_textures.push(baked_texture::connect(
+                    plan,
+                    connector,
+                    router,
+                    Own::of("baked_texture", services, not_found_page),
+                )?);
                 Ok(())
             }
             ConnectorKind::Forward(plan) => forward::connect(plan, &mut self.resources, router),
             ConnectorKind::Inventory(plan) => {
-                let service = inventory::connect(plan, connector, &mut self.resources, router).await?;
+                let service = inventory::connect(
+                    plan,
+                    connector,
+                    &mut self.resources,
+                    router,
+                    Own::of("inventory", services, not_found_page),
+                )
+                .await?;
                 built.inventories.push(service);
                 Ok(())
             }
-            ConnectorKind::Name2Key(plan) => self.name2keys.connect(plan, connector, &mut self.resources, router).await,
+            ConnectorKind::Name2Key(plan) => {
+                self.name2keys
+                    .connect(plan, connector, &mut self.resources, router, Own::of("name2key", services, not_found_page))
+                    .await
+            }
+            ConnectorKind::Plugin(service) => self.resources.plugins.connect(service, connector, router),
+        }
+    }
+}
+
+/// Where plugins ask a service. The first connector of the service answers there.
+pub struct Own<'a> {
+    /// For nothing but the service.
+    pub router: &'a mut Router,
+    /// None: whoever asks is in the process.
+    pub protection: Arc<ServiceAuthentication>,
+}
+
+impl<'a> Own<'a> {
+    fn of(service: &'static str, services: &'a mut ServiceRouters, not_found_page: &Bytes) -> Self {
+        Self {
+            router: services.entry(service).or_insert_with(|| Router::new(not_found_page.clone())),
+            protection: Arc::new(ServiceAuthentication::none(true)),
         }
     }
 }

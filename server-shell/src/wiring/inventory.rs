@@ -9,8 +9,9 @@ use gridshell_connectors::inventory::outbound::RemoteInventoryService;
 use gridshell_interfaces::inventory::InventoryService;
 use gridshell_services::inventory::{InventoryOptions, SqlInventoryService};
 
-use super::build::Resources;
+use super::build::{Own, Resources};
 use super::database::{DatabasePlan, Databases, plan_database};
+use super::plugin::{PluginService, is_plugin, plan_plugin_service};
 use super::upstream::{UpstreamPlan, plan_upstreams};
 use super::{ConnectorKind, ConnectorPlan, Plan, Planner};
 use crate::registry::{Build, Role};
@@ -27,13 +28,15 @@ pub enum InventoryServicePlan {
     },
     /// That of other shells.
     Remote(UpstreamPlan),
+    /// That of a plugin.
+    Plugin(PluginService),
 }
 
 /// An inventory service as the console needs it: checks look into the database, which only a local one has.
 pub enum BuiltInventory {
     /// On a database.
     Local(Box<SqlInventoryService>),
-    /// Of other shells, with their addresses.
+    /// Of other shells, with their addresses, or of a plugin.
     Remote(String),
 }
 
@@ -41,6 +44,10 @@ pub enum BuiltInventory {
 pub fn plan_inventory_connector(planner: &mut Planner<'_>, section: &str) -> Option<ConnectorKind> {
     let module = planner.read(section, ConnectorOptions::read)?;
     let name = &module.module;
+    if is_plugin(&name.library) {
+        let service = plan_plugin_service(planner, section, "LocalServiceModule", name)?;
+        return Some(ConnectorKind::Inventory(InventoryServicePlan::Plugin(service)));
+    }
     let Build::InventoryService(plan) = planner.module(Role::Service, section, "LocalServiceModule", name)?.build else {
         planner.error(section, "LocalServiceModule", format!("{name} is no inventory service"));
         return None;
@@ -68,6 +75,7 @@ pub async fn connect(
     connector: &ConnectorPlan,
     resources: &mut Resources,
     router: &mut Router,
+    own: Own<'_>,
 ) -> Result<BuiltInventory> {
     let (service, built): (Arc<dyn InventoryService>, _) = match plan {
         InventoryServicePlan::Local { database, options } => {
@@ -78,8 +86,14 @@ pub async fn connect(
             let service = RemoteInventoryService::new(resources.upstreams.join(upstreams)?);
             (Arc::new(service), BuiltInventory::Remote(upstreams.place()))
         }
+        InventoryServicePlan::Plugin(wanted) => {
+            let service = RemoteInventoryService::new(resources.plugins.transport(wanted, "inventory")?);
+            (Arc::new(service), BuiltInventory::Remote(format!("the plugin {}", wanted.plugin)))
+        }
     };
-    InventoryConnector::new(service).register(router, connector.protection.clone());
+    let handler = InventoryConnector::new(service);
+    handler.clone().register(router, connector.protection.clone());
+    handler.register(own.router, own.protection);
     Ok(built)
 }
 
@@ -96,6 +110,9 @@ pub async fn open_inventory(plan: &Plan) -> Result<Option<SqlInventoryService>> 
                 return Ok(Some(SqlInventoryService::open(database, *options).await?));
             }
             ConnectorKind::Inventory(InventoryServicePlan::Remote(upstreams)) => elsewhere = Some(upstreams.place()),
+            ConnectorKind::Inventory(InventoryServicePlan::Plugin(service)) => {
+                bail!("the inventories are those of the plugin {}, which keeps them itself", service.plugin)
+            }
             _ => {}
         }
     }

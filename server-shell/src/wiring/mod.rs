@@ -17,6 +17,8 @@ mod inventory;
 mod name2key;
 mod opt_out;
 mod plan;
+mod plugin;
+mod plugins;
 mod shared;
 mod upstream;
 
@@ -33,3 +35,4 @@ pub use name2key::{
     plan_name2key_web_connector, plan_remote_name2key_service, plan_remote_name2key_web_service,
 };
 pub use plan::{ConnectorKind, ConnectorPlan, Plan, Planner, plan};
+pub use plugins::PluginsView;

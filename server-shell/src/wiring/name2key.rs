@@ -17,9 +17,10 @@ use gridshell_services::database::Database;
 use gridshell_services::name2key::{Name2KeyOptions, Name2KeySources, SqlName2KeyService};
 use uuid::Uuid;
 
-use super::build::Resources;
+use super::build::{Own, Resources};
 use super::database::{DatabasePlan, plan_database};
 use super::opt_out::read_opt_out;
+use super::plugin::{PluginService, is_plugin, plan_plugin_service};
 use super::shared::Shared;
 use super::upstream::{UpstreamPlan, plan_upstreams};
 use super::{ConnectorKind, ConnectorPlan, Plan, Planner};
@@ -51,6 +52,8 @@ pub enum Name2KeyServicePlan {
     Remote(UpstreamPlan),
     /// That of servers with W-Hat's addresses.
     RemoteWeb(UpstreamPlan),
+    /// That of a plugin.
+    Plugin(PluginService),
 }
 
 /// A name2key service on a database.
@@ -65,6 +68,18 @@ pub struct LocalName2KeyPlan {
 }
 
 impl Name2KeyServicePlan {
+    /// The plugins that the service stands on.
+    pub fn plugins(&self) -> impl Iterator<Item = &str> {
+        let first = match self {
+            Self::Local(plan) => plan.first.as_deref(),
+            Self::Remote(_) | Self::RemoteWeb(_) | Self::Plugin(_) => None,
+        };
+        [Some(self), first].into_iter().flatten().filter_map(|plan| match plan {
+            Self::Plugin(service) => Some(service.plugin.as_str()),
+            Self::Local(_) | Self::Remote(_) | Self::RemoteWeb(_) => None,
+        })
+    }
+
     /// Asks for what the service stands on, so that it counts as wanted also where the service exists already.
     async fn want(&self, resources: &mut Resources) -> Result<()> {
         let mut next = Some(self);
@@ -78,6 +93,8 @@ impl Name2KeyServicePlan {
                     resources.upstreams.join(upstreams)?;
                     None
                 }
+                // Plugins are built before their users.
+                Self::Plugin(_) => None,
             };
         }
         Ok(())
@@ -180,6 +197,9 @@ fn plan_face(planner: &mut Planner<'_>, section: &str, face: Option<Face>) -> Op
 fn plan_service_of(planner: &mut Planner<'_>, section: &str) -> Option<Name2KeyServicePlan> {
     let module = planner.read(section, ConnectorOptions::read)?;
     let name = &module.module;
+    if is_plugin(&name.library) {
+        return plan_plugin_service(planner, section, "LocalServiceModule", name).map(Name2KeyServicePlan::Plugin);
+    }
     let Build::Name2KeyService(plan) = planner.module(Role::Service, section, "LocalServiceModule", name)?.build else {
         planner.error(section, "LocalServiceModule", format!("{name} is no name2key service"));
         return None;
@@ -244,10 +264,15 @@ impl Name2KeyServices {
         connector: &ConnectorPlan,
         resources: &mut Resources,
         router: &mut Router,
+        own: Own<'_>,
     ) -> Result<()> {
         let service = self.get_or_build(&plan.service, resources).await?;
         match &plan.face {
-            Face::Private => Name2KeyConnector::new(service).register(router, connector.protection.clone()),
+            Face::Private => {
+                let handler = Name2KeyConnector::new(service);
+                handler.clone().register(router, connector.protection.clone());
+                handler.register(own.router, own.protection);
+            }
             Face::Web(options) => Name2KeyWebConnector::new(service, options.clone()).register(router),
             Face::Gosl(options) => Name2KeyGoslConnector::new(service, options.clone()).register(router),
         }
@@ -285,17 +310,23 @@ async fn open(plan: &Name2KeyServicePlan, resources: &mut Resources) -> Result<A
         Name2KeyServicePlan::RemoteWeb(upstreams) => {
             Arc::new(RemoteName2KeyWebService::new(resources.upstreams.join(upstreams)?))
         }
+        Name2KeyServicePlan::Plugin(service) => {
+            Arc::new(RemoteName2KeyService::new(resources.plugins.transport(service, "name2key")?))
+        }
     })
 }
 
 /// Opens the service of a plan's first name2key connector, without listening, with its databases; `None` when the plan has none.
 pub async fn open_name2key(plan: &Plan) -> Result<Option<(Arc<dyn Name2KeyService>, Vec<Database>)>> {
+    let plugins = &plan.plugins;
     let plan = plan.connectors.iter().find_map(|connector| match &connector.kind {
         ConnectorKind::Name2Key(plan) => Some(plan),
         _ => None,
     });
     let Some(plan) = plan else { return Ok(None) };
     let mut resources = Resources::default();
+    let wanted: Vec<_> = plugins.iter().filter(|it| plan.service.plugins().any(|name| name == it.name)).cloned().collect();
+    resources.plugins.build(&wanted, None).await;
     let service = Name2KeyServices::default().get_or_build(&plan.service, &mut resources).await?;
     Ok(Some((service, resources.databases.shared.wanted())))
 }

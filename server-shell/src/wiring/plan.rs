@@ -14,6 +14,8 @@ use super::fastcgi::{FastCgiPlan, plan_fastcgi};
 use super::forward::ForwardPlan;
 use super::inventory::InventoryServicePlan;
 use super::name2key::Name2KeyConnectorPlan;
+use super::plugin::{NamedPlugins, PluginService, is_plugin, plan_plugin_connector};
+use crate::plugins::PluginPlan;
 use crate::registry::{self, Build, Module, Role};
 use crate::settings::{
     AdminOptions, AuthenticationOptions, CertificateOptions, LibraryServiceOptions, LoggingOptions, MonitoringOptions,
@@ -42,6 +44,10 @@ pub struct Plan {
     pub connectors: Vec<ConnectorPlan>,
     /// Entries of the list that cannot be loaded, as they are written there.
     pub failed: Vec<String>,
+    /// The plugins that are named and can be used.
+    pub plugins: Vec<PluginPlan>,
+    /// Why other plugins cannot.
+    pub refused_plugins: Vec<String>,
 }
 
 /// One IN connector.
@@ -70,6 +76,8 @@ pub enum ConnectorKind {
     Inventory(InventoryServicePlan),
     /// `/xname2key`, `/name2key` or a face on everything.
     Name2Key(Name2KeyConnectorPlan),
+    /// The paths of a plugin.
+    Plugin(PluginService),
 }
 
 impl ConnectorKind {
@@ -81,6 +89,8 @@ impl ConnectorKind {
             Self::Forward(plan) => plan.paths(),
             Self::Inventory(_) => vec!["/xinventory"],
             Self::Name2Key(plan) => vec![plan.path()],
+            // They are known when it runs.
+            Self::Plugin(_) => Vec::new(),
         }
     }
 }
@@ -93,6 +103,8 @@ pub struct Planner<'a> {
     not_yet: bool,
     /// What is kept of the assets of other shells, by whom.
     pub(super) asset_keeping: KnownAssetKeeping,
+    /// What is known of the plugins that were named.
+    pub(super) plugins: NamedPlugins,
 }
 
 /// Reads and checks the whole configuration. The plan is there unless the program cannot start at all; the problems are all there
@@ -103,6 +115,7 @@ pub fn plan(configuration: &Configuration) -> (Option<Plan>, Vec<Problem>) {
         problems: configuration.warnings().to_vec(),
         not_yet: false,
         asset_keeping: KnownAssetKeeping::default(),
+        plugins: NamedPlugins::default(),
     };
     let plan = planner.plan();
     planner.warn_of_unread_keys();
@@ -125,6 +138,10 @@ impl<'a> Planner<'a> {
         let main_port = network.as_ref().map_or(0, |network| network.port);
         let (connectors, failed) = self.plan_connectors(main_port);
         let network = network?;
+        if self.plugins.misses_required {
+            return None;
+        }
+        let mut plugins = std::mem::take(&mut self.plugins);
         let fastcgi = plan_fastcgi(self, &network, &connectors);
         Some(Plan {
             startup: startup?,
@@ -139,6 +156,8 @@ impl<'a> Planner<'a> {
                 .map(|options| LibraryOptions { name: options.name, control_file: options.control_file.into() }),
             connectors,
             failed,
+            refused_plugins: std::mem::take(&mut plugins.refused),
+            plugins: plugins.into_plans(),
         })
     }
 
@@ -203,6 +222,22 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_connector(&mut self, entry: &ConnectorEntry, main_port: u16) -> Option<ConnectorPlan> {
+        let (kind, section) = self.plan_kind(entry)?;
+        let protection = self.plan_protection(&section);
+        Some(ConnectorPlan {
+            name: entry.friendly_name().to_owned(),
+            text: entry.text.clone(),
+            port: entry.port.unwrap_or(main_port),
+            protection: protection?,
+            kind: kind?,
+        })
+    }
+
+    /// What the connector is, unless something is wrong with it, and the section that it reads.
+    fn plan_kind(&mut self, entry: &ConnectorEntry) -> Option<(Option<ConnectorKind>, String)> {
+        if is_plugin(&entry.library) {
+            return plan_plugin_connector(self, entry).map(|(kind, section)| (Some(kind), section));
+        }
         let module = match registry::find_connector(entry) {
             Ok(module) => module,
             Err(unknown) => {
@@ -221,15 +256,7 @@ impl<'a> Planner<'a> {
             self.report(entry.problem(format!("{} reads the section [{section}], which is not there", entry.text)));
             return None;
         }
-        let kind = plan(self, &section);
-        let protection = self.plan_protection(&section);
-        Some(ConnectorPlan {
-            name: entry.friendly_name().to_owned(),
-            text: entry.text.clone(),
-            port: entry.port.unwrap_or(main_port),
-            protection: protection?,
-            kind: kind?,
-        })
+        Some((plan(self, &section), section))
     }
 
     /// The keys of transport.md section 11.1.
@@ -331,7 +358,8 @@ impl<'a> Planner<'a> {
         None
     }
 
-    fn report(&mut self, problem: Problem) {
+    /// Collects a problem, once.
+    pub(super) fn report(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }

@@ -16,6 +16,8 @@ struct Thing<P, T> {
     first: u64,
     /// The last one that has wanted it.
     last: u64,
+    /// One that must not have it.
+    stale: u64,
 }
 
 impl<P, T> Default for Shared<P, T> {
@@ -30,9 +32,17 @@ impl<P, T: Clone> Shared<P, T> {
         self.generation += 1;
     }
 
+    /// The same, for a configuration that must not have things of these plans: what they stand on is replaced.
+    pub fn begin_without(&mut self, is_stale: impl Fn(&P) -> bool) {
+        self.begin();
+        for thing in self.things.iter_mut().filter(|thing| is_stale(&thing.plan)) {
+            thing.stale = self.generation;
+        }
+    }
+
     /// The thing whose plan is the wanted one.
     pub fn get(&mut self, is_wanted: impl Fn(&P) -> bool) -> Option<T> {
-        let found = self.things.iter_mut().find(|thing| is_wanted(&thing.plan))?;
+        let found = self.things.iter_mut().find(|thing| thing.stale != self.generation && is_wanted(&thing.plan))?;
         found.last = self.generation;
         Some(found.thing.clone())
     }
@@ -51,7 +61,7 @@ impl<P, T: Clone> Shared<P, T> {
 
     /// Keeps a thing that was built, and gives it back.
     pub fn insert(&mut self, plan: P, thing: T) -> T {
-        self.things.push(Thing { plan, thing: thing.clone(), first: self.generation, last: self.generation });
+        self.things.push(Thing { plan, thing: thing.clone(), first: self.generation, last: self.generation, stale: 0 });
         thing
     }
 
@@ -102,6 +112,26 @@ mod tests {
         assert_eq!(shared.wanted(), ["two", "three"]);
         assert_eq!(shared.accept(), ["one"]);
         assert_eq!(shared.wanted(), ["two", "three"]);
+    }
+
+    #[test]
+    fn what_is_stale_is_built_anew() {
+        let mut shared = Shared::default();
+        build(&mut shared, &[(1, "one"), (2, "two")]);
+        shared.accept();
+        for accepted in [false, true] {
+            shared.begin_without(|plan| *plan == 1);
+            assert_eq!((shared.get(|plan| *plan == 1), shared.get(|plan| *plan == 2)), (None, Some("two")));
+            shared.insert(1, "new one");
+            assert_eq!(shared.get(|plan| *plan == 1), Some("new one"));
+            if accepted {
+                assert_eq!(shared.accept(), ["one"]);
+            } else {
+                assert_eq!(shared.reject(), ["new one"]);
+            }
+        }
+        build(&mut shared, &[(1, "another one"), (2, "another two")]);
+        assert_eq!(shared.wanted(), ["two", "new one"]);
     }
 
     #[test]

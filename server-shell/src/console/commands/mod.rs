@@ -9,6 +9,7 @@ mod http;
 mod inventory;
 mod log_level;
 mod name2key;
+mod plugins;
 mod script;
 mod statistics;
 mod threads;
@@ -21,6 +22,7 @@ pub use assets::{AssetCommandOptions, register_asset_commands};
 pub use baked_textures::register_baked_texture_commands;
 pub use inventory::{register_inventory_commands, register_library_commands};
 pub use name2key::register_name2key_commands;
+pub use plugins::register_plugin_commands;
 pub use statistics::STATISTICS_TARGET;
 pub use upstreams::register_upstream_commands;
 

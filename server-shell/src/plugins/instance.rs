@@ -1,0 +1,165 @@
+//! One instance of a plugin: made, asked, ended. What it is asked for is bounded in number and time.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use gridshell_plugin_abi::PANIC;
+
+use super::border::{self, BorrowedCall, CallError, HostTable, RawInstance, Reply};
+use super::context::{Client, Context, Route, Texts};
+use super::load::PluginLibrary;
+use super::own_services::OwnServices;
+use super::refusal::{Refusal, Step};
+use super::threads::{Pool, run_within};
+
+/// An instance of a plugin. When the last who has it lets go, and the last byte of its answers was given back, it is destroyed, in a
+/// thread of its own.
+pub struct Instance {
+    kept: Arc<Kept>,
+    /// The paths that it has registered.
+    pub routes: Vec<Route>,
+    /// The threads that its requests run in.
+    pub pool: Pool,
+    /// Requests that have a place.
+    busy: AtomicUsize,
+    /// For one request at a time in threads that are not the pool's.
+    pub turn: Mutex<()>,
+    /// It has panicked, or broken its promise not to wait.
+    is_suspect: AtomicBool,
+    /// Held for `reconfigure`, `health` and `command`, which never overlap.
+    pub control: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The instance itself; responses have it too.
+pub struct Kept {
+    /// Only the end takes it.
+    raw: Option<RawInstance>,
+    library: Arc<PluginLibrary>,
+}
+
+impl AsRef<RawInstance> for Kept {
+    fn as_ref(&self) -> &RawInstance {
+        // There until it is dropped, when nobody can ask any more.
+        self.raw.as_ref().expect("an instance that lives")
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let (raw, library) = (self.raw.take(), self.library.clone());
+        let end = move || {
+            drop(raw);
+            library.living.fetch_sub(1, Ordering::AcqRel);
+            tracing::debug!("[PLUGINS]: an instance of {} has ended", library.name);
+        };
+        // `destroy` waits for the instance's threads, which whoever let go of it last should not.
+        if let Err(error) = thread::Builder::new().name(format!("{} ends", self.library.name)).spawn(end) {
+            tracing::error!(%error, "[PLUGINS]: no thread to end an instance of {} in", self.library.name);
+        }
+    }
+}
+
+/// A place among the requests of an instance.
+pub struct Slot {
+    instance: Arc<Instance>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.instance.busy.fetch_sub(1, Ordering::AcqRel);
+        self.instance.library().tally.end();
+    }
+}
+
+impl Instance {
+    /// Step 10: makes an instance. Waits for it as long as `time`.
+    ///
+    /// # Errors
+    /// The plugin refuses, or takes too long. An instance that it makes later is ended at once.
+    pub fn create(
+        library: &Arc<PluginLibrary>,
+        texts: &Arc<Texts>,
+        time: Duration,
+        shell: &Arc<OwnServices>,
+    ) -> Result<Self, Refusal> {
+        let client = Client {
+            plugin: library.name.to_owned(),
+            capabilities: library.properties.capabilities,
+            services: library.properties.services.clone(),
+            counters: library.counters.clone(),
+            shell: shell.clone(),
+        };
+        let host = HostTable::new(Arc::new(Context::new(client, texts.clone())));
+        let (code, texts, maker) = (library.code, texts.clone(), library.clone());
+        let create = move || {
+            let raw = code.create(host, &texts)?;
+            maker.living.fetch_add(1, Ordering::AcqRel);
+            Ok(Kept { raw: Some(raw), library: maker })
+        };
+        let built_with = if library.properties.build.is_empty() { "it does not say" } else { &library.properties.build };
+        let refusal = |found: String| {
+            Refusal::new(&library.file, Step::Create, "create", "status 0", format_args!("{found}; built with: {built_with}"))
+        };
+        let kept = match run_within(&format!("{} begins", library.name), time, create) {
+            Ok(Ok(kept)) => Arc::new(kept),
+            Ok(Err(PANIC)) => return Err(refusal("a panic (status 255)".to_owned())),
+            Ok(Err(status)) => return Err(refusal(format!("status {status}"))),
+            Err(error) => return Err(refusal(error.to_string())),
+        };
+        Ok(Self {
+            routes: (*kept).as_ref().host().context().routes(),
+            pool: Pool::new(library.name),
+            busy: AtomicUsize::new(0),
+            turn: Mutex::new(()),
+            is_suspect: AtomicBool::new(false),
+            control: Arc::default(),
+            kept,
+        })
+    }
+
+    /// A place for a request, unless `most` are taken.
+    pub fn slot(self: &Arc<Self>, most: usize) -> Option<Slot> {
+        let more = |busy: usize| (busy < most).then_some(busy + 1);
+        self.busy.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        self.library().tally.begin();
+        Some(Slot { instance: self.clone() })
+    }
+
+    /// Lets the plugin answer, in this thread.
+    ///
+    /// # Errors
+    /// The plugin fails.
+    pub fn handle(&self, call: &BorrowedCall<'_>) -> Result<Reply, CallError> {
+        border::handle(&self.kept, call)
+    }
+
+    /// The same, one at a time.
+    ///
+    /// # Errors
+    /// The plugin fails.
+    pub fn handle_in_turn(&self, call: &BorrowedCall<'_>) -> Result<Reply, CallError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.handle(call)
+    }
+
+    /// The functions for the operator: `reconfigure`, `health` and `command`. `control` has to be held.
+    pub fn controls(&self) -> Arc<Kept> {
+        self.kept.clone()
+    }
+
+    /// It has done what it must not.
+    pub fn suspect(&self) {
+        self.is_suspect.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has done what it must not.
+    pub fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::Relaxed)
+    }
+
+    fn library(&self) -> &PluginLibrary {
+        &self.kept.library
+    }
+}

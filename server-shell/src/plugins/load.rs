@@ -1,0 +1,298 @@
+//! Loading a plugin's library, step by step (plugins.md section 5.4). Each step gives a verdict; what it has found goes into the next.
+//!
+//! [`check_file`] is steps 1 to 4, which run nothing of the plugin; [`PluginLibrary::load`] is steps 5 and 7 to 9. Step 10 makes an
+//! instance: [`super::instance::Instance::create`].
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use gridshell_plugin_abi::ABI_MAJOR;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+use sha2::{Digest, Sha256};
+
+use super::border::{Code, HostTable, Mapped};
+use super::context::{Context, Counters};
+use super::elf;
+use super::metrics::Tally;
+use super::properties::{Properties, is_name};
+use super::refusal::{Refusal, Step};
+
+/// Sizes that a plugin's file may have, in bytes.
+const SIZES: std::ops::RangeInclusive<u64> = 4096..=256 * 1024 * 1024;
+
+/// What the operator permits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The folder of the plugins.
+    pub directory: PathBuf,
+    /// The files in it that may be loaded.
+    pub allow: Vec<String>,
+    /// Libraries without the note may be loaded, which is for development.
+    pub allow_unmarked: bool,
+}
+
+/// A file that may be loaded. It is open, and what was checked is what this descriptor leads to.
+pub struct CheckedFile {
+    /// Its name, as the configuration has it.
+    pub file: String,
+    /// The plugin's name.
+    pub name: String,
+    /// The hash of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// The bytes themselves.
+    pub bytes: Vec<u8>,
+    version: Option<elf::NotedVersion>,
+    identity: Identity,
+    descriptor: File,
+}
+
+/// Which file it is, whatever it is called: device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+/// The name of the plugin in a file: `libx.so` is `x`.
+pub fn plugin_name(file: &str) -> Option<&str> {
+    let stem = file.strip_suffix(".so")?;
+    let name = stem.strip_prefix("lib").unwrap_or(stem);
+    is_name(name).then_some(name)
+}
+
+/// Steps 1 to 4. Nothing of the plugin runs.
+///
+/// # Errors
+/// The first step that fails.
+pub fn check_file(file: &str, permission: &Permission, sha256: Option<&str>) -> Result<CheckedFile, Refusal> {
+    let refuse = |what: &str, expected: &str, found: String| Err(Refusal::new(file, Step::Name, what, expected, found));
+    if file.contains('/') || file.contains("..") {
+        return refuse("the name", "a plain file name", format!("{file:?}"));
+    }
+    if plugin_name(file).is_none() {
+        return refuse("the name", "letters, digits and -_. before .so", format!("{file:?}"));
+    }
+    if !permission.allow.iter().any(|allowed| allowed == file) {
+        let list = if permission.allow.is_empty() { "nothing" } else { &permission.allow.join(", ") };
+        return refuse("the name", "one that [Plugins] Allow lists", format!("{list} there"));
+    }
+    check_file_in(&permission.directory, file, file, permission.allow_unmarked, sha256)
+}
+
+/// Steps 2 to 4 for the file `path` of a folder; `file` is what it is called in messages.
+///
+/// # Errors
+/// The first step that fails.
+pub fn check_file_in(
+    directory: &Path,
+    path: &str,
+    file: &str,
+    allow_unmarked: bool,
+    sha256: Option<&str>,
+) -> Result<CheckedFile, Refusal> {
+    let (descriptor, identity) = open_file(directory, path, file)?;
+    let mut bytes = Vec::new();
+    let read = (&descriptor).take(SIZES.end() + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Refusal::new(file, Step::File, "the file", "one that can be read", error))?;
+    if !SIZES.contains(&(bytes.len() as u64)) {
+        let expected = format_args!("{} to {} bytes", SIZES.start(), SIZES.end());
+        return Err(Refusal::new(file, Step::File, "the size", expected, format_args!("{} bytes", bytes.len())));
+    }
+    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if let Some(expected) = sha256.filter(|expected| !expected.eq_ignore_ascii_case(&found)) {
+        return Err(Refusal::new(file, Step::Hash, "the SHA-256", expected, found));
+    }
+    let version = elf::examine(&bytes, !allow_unmarked)
+        .map_err(|misfit| Refusal::new(file, Step::Elf, misfit.what, misfit.expected, misfit.found))?;
+    let name = plugin_name(file).unwrap_or_default().to_owned();
+    Ok(CheckedFile { file: file.to_owned(), name, sha256: found, bytes, version, identity, descriptor })
+}
+
+/// Opens the file once, without following links, and checks whose it is.
+fn open_file(directory: &Path, path: &str, file: &str) -> Result<(File, Identity), Refusal> {
+    let refusal = |what: &str, expected: &str, found: String| Refusal::new(file, Step::File, what, expected, found);
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    let folder = open(directory, flags | OFlag::O_DIRECTORY, Mode::empty());
+    let folder =
+        folder.map_err(|error| refusal("the folder", "one that can be opened", format!("{}: {error}", directory.display())))?;
+    let folder = File::from(folder);
+    check_owner(&folder, "the folder", file)?;
+    // Not to wait for the other end of a pipe.
+    let opened = openat(&folder, path, flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK, Mode::empty());
+    let opened = opened.map_err(|error| match error {
+        nix::Error::ELOOP => refusal("the file", "a regular file", "a symbolic link".to_owned()),
+        error => refusal("the file", "one that can be opened", format!("{}: {error}", directory.join(path).display())),
+    })?;
+    let opened = File::from(opened);
+    let metadata = check_owner(&opened, "the file", file)?;
+    if !metadata.is_file() {
+        return Err(refusal("the file", "a regular file", format!("{:?}", metadata.file_type())));
+    }
+    if !SIZES.contains(&metadata.len()) {
+        let expected = format!("{} to {} bytes", SIZES.start(), SIZES.end());
+        return Err(refusal("the size", &expected, format!("{} bytes", metadata.len())));
+    }
+    Ok((opened, Identity(metadata.dev(), metadata.ino())))
+}
+
+fn check_owner(opened: &File, what: &str, file: &str) -> Result<std::fs::Metadata, Refusal> {
+    let refusal = |what: String, expected: &str, found: String| Refusal::new(file, Step::File, what, expected, found);
+    let metadata = opened.metadata();
+    let metadata = metadata.map_err(|error| refusal(what.to_owned(), "one that can be looked at", error.to_string()))?;
+    let own = nix::unistd::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != own {
+        let expected = format!("root or the server's user ({own})");
+        return Err(refusal(format!("the owner of {what}"), &expected, format!("user {}", metadata.uid())));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        let expected = "not writable by group or others";
+        return Err(refusal(format!("the mode of {what}"), expected, format!("{:o}", metadata.mode() & 0o7777)));
+    }
+    Ok(metadata)
+}
+
+/// A plugin's library in the process, where it stays.
+pub struct PluginLibrary {
+    /// The name of its file, as the configuration has it.
+    pub file: String,
+    /// The plugin's name. Leaked, since libraries are.
+    pub name: &'static str,
+    /// The hash of the file.
+    pub sha256: String,
+    /// What it says of itself.
+    pub properties: Properties,
+    /// Its functions.
+    pub code: Code,
+    /// What it has done.
+    pub tally: Tally,
+    /// The counters that it has made.
+    pub counters: Arc<Counters>,
+    /// Instances that were not destroyed yet.
+    pub living: AtomicUsize,
+    identity: Identity,
+}
+
+/// What is in the process already.
+#[derive(Default)]
+pub struct Residents {
+    /// The libraries that can be used, the newest last.
+    pub libraries: Vec<Arc<PluginLibrary>>,
+    /// Code that is there but was refused, by the file's name and hash: it must not be asked again.
+    refused: Vec<(String, String, Refusal)>,
+}
+
+impl Residents {
+    /// The libraries of a plugin.
+    pub fn of(&self, name: &str) -> impl Iterator<Item = &Arc<PluginLibrary>> {
+        self.libraries.iter().filter(move |library| library.name == name)
+    }
+
+    /// How often code of a file is in the process, used or not.
+    pub fn count(&self, file: &str) -> usize {
+        let used = self.libraries.iter().filter(|library| library.file == file).count();
+        used + self.refused.iter().filter(|(refused, ..)| refused == file).count()
+    }
+
+    /// Whether this very code was refused before.
+    ///
+    /// # Errors
+    /// Why it was.
+    pub fn check_history(&self, checked: &CheckedFile) -> Result<(), Refusal> {
+        let known = self.refused.iter().find(|(file, sha256, _)| (file, sha256) == (&checked.file, &checked.sha256));
+        known.map_or(Ok(()), |(.., refusal)| Err(refusal.clone()))
+    }
+
+    /// Step 5: whether a file is loaded already.
+    ///
+    /// # Errors
+    /// It is.
+    pub fn check(&self, checked: &CheckedFile) -> Result<(), Refusal> {
+        match self.libraries.iter().find(|library| library.identity == checked.identity) {
+            Some(library) => {
+                let found = format!("{}, which is the same file", library.file);
+                Err(Refusal::new(&checked.file, Step::Loaded, "the file", "one that is not loaded yet", found))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers what became of a file with this hash that [`PluginLibrary::load`] has opened.
+    ///
+    /// # Errors
+    /// The refusal that it was given.
+    pub fn remember(&mut self, sha256: String, outcome: Result<PluginLibrary, Refusal>) -> Result<Arc<PluginLibrary>, Refusal> {
+        match outcome {
+            Ok(library) => {
+                let library = Arc::new(library);
+                self.libraries.push(library.clone());
+                Ok(library)
+            }
+            Err(refusal) => {
+                if refusal.step != Step::Open {
+                    self.refused.push((refusal.file.clone(), sha256, refusal.clone()));
+                }
+                Err(refusal)
+            }
+        }
+    }
+}
+
+impl CheckedFile {
+    fn refusal(&self, step: Step, what: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Refusal {
+        Refusal::new(&self.file, step, what, expected, found)
+    }
+}
+
+impl PluginLibrary {
+    /// Steps 7 to 9: code of the plugin runs.
+    ///
+    /// # Errors
+    /// The first step that fails. Unless that is [`Step::Open`], the code stays in the process all the same.
+    pub fn load(mut checked: CheckedFile) -> Result<Self, Refusal> {
+        // Not needed any more, and large.
+        checked.bytes = Vec::new();
+        if checked.version.is_none() {
+            tracing::warn!(
+                "[PLUGINS]: {} has no note; it is loaded because of [Plugins] AllowUnmarked, which is for development only",
+                checked.file
+            );
+        }
+        let descriptor = checked.descriptor.try_clone();
+        let mapped = descriptor.map_err(|error| error.to_string()).and_then(Mapped::open);
+        let mapped = mapped.map_err(|error| checked.refusal(Step::Open, "the system", "that it loads the library", error))?;
+        let (major, minor) =
+            mapped.versions().map_err(|missing| checked.refusal(Step::Symbols, "the symbols", missing, "no such symbol"))?;
+        if !mapped.has_entry() {
+            let entry = gridshell_plugin_abi::symbol::ENTRY;
+            return Err(checked.refusal(Step::Symbols, "the symbols", entry, "no such symbol"));
+        }
+        let noted = checked.version.map_or((u32::from(ABI_MAJOR), minor), |noted| (noted.major.into(), noted.minor.into()));
+        if (major, minor) != noted {
+            let expected = format_args!("{}.{}, as the note says", noted.0, noted.1);
+            return Err(checked.refusal(Step::Versions, "the version functions", expected, format_args!("{major}.{minor}")));
+        }
+        // Leaked: the plugin may keep it for ever.
+        let host = Box::leak(Box::new(HostTable::new(Arc::new(Context::of_entry(&checked.name)))));
+        let code = mapped
+            .table(host)
+            .map_err(|(expected, found)| checked.refusal(Step::Table, "the entry function", expected, found))?;
+        let properties = Properties::read(&checked.name, |name| code.property(name)).map_err(|wrong| {
+            let what = format!("the property {}", wrong.name);
+            checked.refusal(Step::Properties, &what, wrong.expected, wrong.found)
+        })?;
+        let name: &'static str = Box::leak(checked.name.clone().into_boxed_str());
+        Ok(Self {
+            file: checked.file,
+            name,
+            sha256: checked.sha256,
+            properties,
+            code,
+            tally: Tally::new(name),
+            counters: Arc::new(Counters::new(name)),
+            living: AtomicUsize::new(0),
+            identity: checked.identity,
+        })
+    }
+}

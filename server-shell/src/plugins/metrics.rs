@@ -1,0 +1,97 @@
+//! What plugins do, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+/// How a request to a plugin has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With an answer.
+    Answered,
+    /// With an answer whose status is 500 or more.
+    Error,
+    /// With a status of the plugin, or a response that breaks the rules.
+    Failed,
+    /// With a panic.
+    Panic,
+    /// It took too long.
+    TimedOut,
+    /// There was no room for it.
+    Busy,
+    /// The plugin was disabled.
+    Disabled,
+}
+
+impl Ending {
+    const ALL: [Self; 7] = [Self::Answered, Self::Error, Self::Failed, Self::Panic, Self::TimedOut, Self::Busy, Self::Disabled];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Answered => "ok",
+            Self::Error => "error",
+            Self::Failed => "failed",
+            Self::Panic => "panic",
+            Self::TimedOut => "timeout",
+            Self::Busy => "busy",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// The numbers of one library.
+pub struct Tally {
+    requests: AtomicU64,
+    failures: AtomicU64,
+    endings: [Counter; 7],
+    panics: Counter,
+    seconds: Histogram,
+    in_flight: Gauge,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new(plugin: &'static str) -> Self {
+        let ending =
+            |ending: Ending| metrics::counter!("gridshell_plugin_requests_total", "plugin" => plugin, "result" => ending.label());
+        Self {
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            endings: Ending::ALL.map(ending),
+            panics: metrics::counter!("gridshell_plugin_panics_total", "plugin" => plugin),
+            seconds: metrics::histogram!("gridshell_plugin_request_seconds", "plugin" => plugin),
+            in_flight: metrics::gauge!("gridshell_plugin_in_flight", "plugin" => plugin),
+        }
+    }
+
+    /// A request has ended, after this time.
+    pub fn ended(&self, ending: Ending, elapsed: Duration) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if ending != Ending::Answered {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        self.endings[ending as usize].increment(1);
+        self.seconds.record(elapsed.as_secs_f64());
+    }
+
+    /// The plugin has panicked, whether or not somebody waited.
+    pub fn panicked(&self) {
+        self.panics.increment(1);
+    }
+
+    /// A request begins.
+    pub fn begin(&self) {
+        self.in_flight.increment(1.0);
+    }
+
+    /// A request lets go of its place.
+    pub fn end(&self) {
+        self.in_flight.decrement(1.0);
+    }
+
+    /// Requests and failures since the start.
+    pub fn numbers(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+    }
+}

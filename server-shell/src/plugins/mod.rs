@@ -1,0 +1,33 @@
+//! Plugins: shared libraries that fulfil a service or listen for one, behind the C interface of `gridshell_plugin.h` (plugins.md section 5).
+//!
+//! `load.rs` opens a library, step by step; each refusal says what was expected and what was found. `instance.rs` makes an instance, and
+//! bounds what it is asked for; `plugin.rs` is the plugin that the rest of the program knows, whichever instance answers. It enters the
+//! program in two places: as the transport of an OUT connector (`transport.rs`), and as an IN connector (`inbound.rs`). What a plugin asks of
+//! the server ends in `context.rs` and `own_services.rs`.
+//!
+//! Only `border/` has `unsafe`.
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+mod border;
+mod context;
+mod elf;
+mod inbound;
+mod instance;
+mod load;
+mod metrics;
+mod own_services;
+mod plugin;
+mod properties;
+mod refusal;
+mod threads;
+mod transport;
+
+pub use context::{Entries, Texts};
+pub use inbound::PluginConnector;
+pub use load::{CheckedFile, Permission, PluginLibrary, Residents, check_file, check_file_in, plugin_name};
+pub use own_services::{OwnServices, ServiceRouters};
+pub use plugin::{Limits, Plugin, PluginPlan};
+pub use refusal::{Refusal, Step};
+pub use threads::run_beside;
+pub use transport::PluginTransport;

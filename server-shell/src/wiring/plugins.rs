@@ -1,0 +1,279 @@
+//! The plugins that exist: loading them, reloading them, and handing changed configurations to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, File};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use gridshell_connectors::http::Router;
+use gridshell_connectors::transport::Transport;
+
+use super::ConnectorPlan;
+use super::plugin::PluginService;
+use crate::plugins::{
+    CheckedFile, OwnServices, Plugin, PluginConnector, PluginLibrary, PluginPlan, PluginTransport, Refusal, Residents,
+    ServiceRouters, Step, Texts, check_file, check_file_in, run_beside,
+};
+
+/// How often a plugin can be loaded anew: its old code stays (plugins.md section 5.7).
+const MOST_RELOADS: usize = 16;
+
+/// How long instances get to end when the program does.
+const END_TIME: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// All plugins.
+pub struct Plugins {
+    residents: Residents,
+    /// In force, by name.
+    current: BTreeMap<String, Arc<Plugin>>,
+    /// What the configuration that is being built has, with its plans.
+    next: BTreeMap<String, Next>,
+    shell: Arc<OwnServices>,
+}
+
+/// A plugin of the configuration that is being built.
+struct Next {
+    plan: PluginPlan,
+    outcome: Result<Arc<Plugin>, String>,
+    /// What it was handed over has to be taken back when the configuration is given up.
+    before: Option<Arc<Texts>>,
+}
+
+/// Plugins as the console shows them.
+#[derive(Clone, Default)]
+pub struct PluginsView {
+    /// In force.
+    pub current: Vec<Arc<Plugin>>,
+    /// All code that is in the process, the oldest first.
+    pub libraries: Vec<Arc<PluginLibrary>>,
+    /// Why others are not there.
+    pub refused: Vec<String>,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self {
+            residents: Residents::default(),
+            current: BTreeMap::new(),
+            next: BTreeMap::new(),
+            shell: Arc::new(OwnServices::none()),
+        }
+    }
+}
+
+impl Plugins {
+    /// Loads what a plan names and is not there yet, hands changed sections over, and loads `anew` from its file again. Gives the names of
+    /// those that are others than before. What cannot be loaded is said, and left out.
+    pub async fn build(&mut self, plans: &[PluginPlan], anew: Option<&str>) -> BTreeSet<String> {
+        self.next.clear();
+        let mut replaced = BTreeSet::new();
+        for plan in plans {
+            let mut before = None;
+            let outcome = self.build_one(plan, anew == Some(plan.name.as_str()), &mut before).await;
+            if let Err(error) = &outcome {
+                tracing::error!("[PLUGINS]: {error:#}");
+            }
+            let outcome = outcome.map_err(|error| format!("{error:#}"));
+            let is_same = |new: &Arc<Plugin>| self.current.get(&plan.name).is_some_and(|old| Arc::ptr_eq(old, new));
+            if !outcome.as_ref().is_ok_and(is_same) {
+                replaced.insert(plan.name.clone());
+            }
+            self.next.insert(plan.name.clone(), Next { plan: plan.clone(), outcome, before });
+        }
+        replaced
+    }
+
+    async fn build_one(&mut self, plan: &PluginPlan, anew: bool, before: &mut Option<Arc<Texts>>) -> Result<Arc<Plugin>> {
+        if let Some(current) = self.current.get(&plan.name).cloned()
+            && !anew
+            && plan.sha256.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(&current.library.sha256))
+        {
+            let old = current.plan();
+            if old.texts == plan.texts {
+                return Ok(current);
+            }
+            if current.reconfigure(&plan.texts).await? {
+                *before = Some(old.texts.clone());
+                tracing::info!("[PLUGINS]: {} has taken its changed section over", plan.name);
+                return Ok(current);
+            }
+            let library = current.library.clone();
+            return self.start(library, plan).await;
+        }
+        let library = self.library(plan).await?;
+        self.start(library, plan).await
+    }
+
+    async fn start(&self, library: Arc<PluginLibrary>, plan: &PluginPlan) -> Result<Arc<Plugin>> {
+        let (plan, shell) = (plan.clone(), self.shell.clone());
+        let plugin = tokio::task::spawn_blocking(move || Plugin::start(library, plan, shell)).await??;
+        let Plugin { library, .. } = &plugin;
+        let properties = &library.properties;
+        let (version, services, hash) = (&properties.version, properties.services.join(", "), &library.sha256);
+        tracing::info!("[PLUGINS]: {} {version} ({services}) runs; SHA-256 {hash}", library.file);
+        Ok(Arc::new(plugin))
+    }
+
+    /// The plugin's code, as its file is now: what is in the process already, or loaded.
+    async fn library(&mut self, plan: &PluginPlan) -> Result<Arc<PluginLibrary>> {
+        let checked = {
+            let plan = plan.clone();
+            tokio::task::spawn_blocking(move || check_file(&plan.file, &plan.permission, plan.sha256.as_deref())).await??
+        };
+        let known = self.residents.of(&plan.name).find(|library| library.sha256 == checked.sha256);
+        if let Some(library) = known {
+            return Ok(library.clone());
+        }
+        self.residents.check_history(&checked)?;
+        let checked = match self.residents.count(&plan.file) {
+            0 => checked,
+            count if count <= MOST_RELOADS => {
+                let plan = plan.clone();
+                tokio::task::spawn_blocking(move || copy(&checked, &plan)).await??
+            }
+            count => bail!(
+                "{} was loaded {} times anew, and all that code is in memory still: restart the program",
+                plan.file,
+                count - 1
+            ),
+        };
+        self.residents.check(&checked)?;
+        let (sha256, file) = (checked.sha256.clone(), plan.file.clone());
+        let loaded = run_beside(&plan.name, plan.limits.start_time, move || PluginLibrary::load(checked)).await;
+        let loaded = loaded.unwrap_or_else(|error| {
+            // Its code may be in the process and still be doing something.
+            Err(Refusal::new(&file, Step::Symbols, "loading", "that it ends", error))
+        });
+        Ok(self.residents.remember(sha256, loaded)?)
+    }
+
+    /// A way to a service of a plugin. `fitting` is the service that is asked for where none is named.
+    ///
+    /// # Errors
+    /// The plugin is not there, or has no such service.
+    pub fn transport(&self, wanted: &PluginService, fitting: &str) -> Result<Arc<dyn Transport>> {
+        let plugin = self.get(&wanted.plugin)?;
+        let service = wanted.service.as_deref().unwrap_or(fitting).to_owned();
+        check_service(&plugin, &service)?;
+        Ok(Arc::new(PluginTransport::new(plugin, service)))
+    }
+
+    /// Registers the routes of a service that a plugin listens for.
+    ///
+    /// # Errors
+    /// The plugin is not there, or has no such service, or no routes for it.
+    pub fn connect(&self, wanted: &PluginService, connector: &ConnectorPlan, router: &mut Router) -> Result<()> {
+        let plugin = self.get(&wanted.plugin)?;
+        let service = match (&wanted.service, plugin.library.properties.services.as_slice()) {
+            (Some(service), _) => service.clone(),
+            (None, [only]) => only.clone(),
+            (None, several) => {
+                bail!("{} has several services; write {}:{}, or another", connector.text, connector.text, several[0])
+            }
+        };
+        check_service(&plugin, &service)?;
+        PluginConnector::register(plugin, service, &connector.protection, router)
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<Plugin>> {
+        let next = self.next.get(name).with_context(|| format!("the plugin {name} was not planned"))?;
+        next.outcome.clone().map_err(|error| anyhow!(error))
+    }
+
+    /// The plugins that the program must not go on without, and cannot have.
+    pub fn missing_required(&self) -> Vec<String> {
+        let missing = self.next.values().filter(|next| next.plan.is_required);
+        missing.filter_map(|next| next.outcome.as_ref().err()).cloned().collect()
+    }
+
+    /// What the console shows, of the configuration that was built.
+    pub fn view(&self, refused: &[String]) -> PluginsView {
+        let outcomes = || self.next.values().map(|next| &next.outcome);
+        PluginsView {
+            current: outcomes().filter_map(|outcome| outcome.as_ref().ok()).cloned().collect(),
+            libraries: self.residents.libraries.clone(),
+            refused: refused.iter().chain(outcomes().filter_map(|outcome| outcome.as_ref().err())).cloned().collect(),
+        }
+    }
+
+    /// Whether a plugin is in force.
+    pub fn has(&self, name: &str) -> bool {
+        self.current.contains_key(name)
+    }
+
+    /// What was built is in force. Plugins ask these services of the shell from now on.
+    pub fn accept(&mut self, services: ServiceRouters) {
+        self.current = std::mem::take(&mut self.next)
+            .into_iter()
+            .filter_map(|(name, next)| {
+                let plugin = next.outcome.ok()?;
+                plugin.change_plan(next.plan);
+                Some((name, plugin))
+            })
+            .collect();
+        self.shell.change(Some(services));
+    }
+
+    /// What was built is given up.
+    pub async fn reject(&mut self) {
+        for (name, next) in std::mem::take(&mut self.next) {
+            let (Ok(plugin), Some(before)) = (next.outcome, next.before) else { continue };
+            match plugin.reconfigure(&before).await {
+                Ok(true) => {}
+                Ok(false) => tracing::error!("[PLUGINS]: {name} does not take its old section back"),
+                Err(error) => tracing::error!("[PLUGINS]: {name} does not take its old section back: {error:#}"),
+            }
+        }
+    }
+
+    /// Ends all plugins, and waits for that, but not for ever.
+    pub async fn stop(&mut self) {
+        self.shell.change(None);
+        self.current.values().for_each(|plugin| plugin.end());
+        let deadline = Instant::now() + END_TIME;
+        let lives = |library: &&Arc<PluginLibrary>| library.living.load(Ordering::Acquire) > 0;
+        while self.residents.libraries.iter().any(|library| lives(&library)) {
+            if Instant::now() > deadline {
+                let names: Vec<_> = self.residents.libraries.iter().filter(lives).map(|library| library.name).collect();
+                tracing::error!("[PLUGINS]: {} has not ended within {} s", names.join(", "), END_TIME.as_secs());
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+fn check_service(plugin: &Plugin, service: &str) -> Result<()> {
+    let services = &plugin.library.properties.services;
+    if !services.iter().any(|known| known == service) {
+        bail!("the plugin {} has no service {service}; it has {}", plugin.name(), services.join(", "));
+    }
+    Ok(())
+}
+
+/// Copies a file that was checked, so that it has a path that was not loaded yet; else the system gives back the code that it has
+/// (plugins.md section 5.7). The copy is checked like the file.
+fn copy(checked: &CheckedFile, plan: &PluginPlan) -> Result<CheckedFile> {
+    let folder = &plan.copies;
+    let in_folder = || format!("cannot keep a copy of {} in {}", plan.file, folder.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(in_folder)?;
+    let name = format!("{}.so", checked.sha256);
+    write(&folder.join(&name), &checked.bytes).with_context(in_folder)?;
+    Ok(check_file_in(folder, &name, &plan.file, plan.permission.allow_unmarked, Some(&checked.sha256))?)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = path.with_extension("new");
+    // What a program that was killed has left.
+    let _ = fs::remove_file(&unfinished);
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
+}

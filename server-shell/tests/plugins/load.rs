@@ -1,0 +1,84 @@
+//! Many requests at the same time (plugins.md section 5.9, item 7).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+const CLIENTS: usize = 64;
+
+/// What many clients get for this path, all at the same time.
+fn together(shell: &Shell, path: &str) -> Vec<u16> {
+    let barrier = std::sync::Barrier::new(CLIENTS);
+    let ask = || {
+        let mut stream = shell.connect();
+        barrier.wait();
+        request(&mut stream, "GET", path, "", b"").unwrap().status
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    })
+}
+
+fn most(shell: &Shell, name: &str) -> usize {
+    let text = text(shell, &format!("/{name}/counts"));
+    common::rest_console::between(&text, "most ", " ").parse().unwrap()
+}
+
+#[test]
+fn many_at_once_and_one_after_the_other() {
+    let shell = Plugins::new()
+        .with("many", &[])
+        .with("one", &["SERIAL"])
+        .start(&format!("[Plugin:many]\nMaxConcurrent = {CLIENTS}\n[Plugin:one]\nMaxConcurrent = {CLIENTS}\n"));
+    assert_eq!(together(&shell, "/many/sleep?50"), [200; CLIENTS]);
+    assert!(most(&shell, "many") > 1);
+    assert_eq!(together(&shell, "/one/sleep?2"), [200; CLIENTS]);
+    assert_eq!(most(&shell, "one"), 1);
+}
+
+#[test]
+fn what_does_not_wait_runs_where_the_request_is() {
+    let switches = ["NOT_BLOCKING", "CAPABILITIES=\"http\""];
+    let serial = [switches[0], switches[1], "SERIAL"];
+    let shell = Plugins::new().with("many", &switches).with("one", &serial).start("[Plugin:many]\nRequestTimeout = 0.05\n");
+    assert!(together(&shell, "/one/sleep?1").iter().all(|status| [200, 503].contains(status)));
+    assert_eq!(most(&shell, "one"), 1);
+    // It has promised not to do that; the answer comes, late, and the operator hears of it.
+    assert_eq!(text(&shell, "/many/sleep?200"), "slept");
+    shell.wait_for_output("many has waited, though it says that it is not blocking");
+    assert!(console(&shell, "plugin list").contains("suspect"));
+}
+
+#[test]
+fn beyond_the_bounds_is_504_and_503() {
+    let shell =
+        Plugins::new().with("slow", &[]).with("good", &[]).start("[Plugin:slow]\nMaxConcurrent = 2\nRequestTimeout = 0.3\n");
+    // Two have a place until they end, though their clients have heard that it takes too long.
+    let ask_slowly = || shell.get("/slow/sleep?3000").status;
+    let late = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                assert_eq!(ask_slowly(), 504);
+                late.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+    });
+    assert_eq!(late.load(Ordering::SeqCst), 2);
+    assert_eq!(ask(&shell, "/slow"), (503, String::new()));
+    assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
+    wait_until("that there is room again", &shell, || ask(&shell, "/slow").0 == 200);
+    let metrics = common::try_get(shell.admin_port, "/metrics").unwrap();
+    for line in
+        ["gridshell_plugin_requests_total{plugin=\"slow\",result=\"timeout\"} 2", "gridshell_plugin_in_flight{plugin=\"slow\"} 0"]
+    {
+        assert!(metrics.text().contains(line), "{line}: {}", metrics.text());
+    }
+    // What came of them late was given back.
+    wait_until("that all is given back", &shell, || {
+        let counts = text(&shell, "/slow/counts");
+        let number = |word: &str| common::rest_console::between(&counts, word, " ").parse::<u64>().unwrap();
+        number("handled ") == number("released ")
+    });
+}

@@ -1,0 +1,161 @@
+//! Another version of a plugin, and another configuration, while the program runs (plugins.md sections 5.7 and 5.9, item 8).
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::*;
+
+/// Clients that ask all the time, until they are told to end. Every answer must have status 200.
+fn under_load(shell: &Shell, path: &str, work: impl FnOnce(&AtomicU64)) {
+    let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let client = || {
+        let mut stream = shell.connect();
+        while !stop.load(Relaxed) {
+            let answer = request(&mut stream, "GET", path, "", b"").unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.head);
+            answered.fetch_add(1, Relaxed);
+        }
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        // Also when the work fails, so that the test ends.
+        let end = End(&stop);
+        work(&answered);
+        drop(end);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+}
+
+/// Tells the clients to end when it is dropped.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+fn go_on(shell: &Shell, answered: &AtomicU64) {
+    let goal = answered.load(Relaxed) + 200;
+    wait_until("that requests are answered", shell, || answered.load(Relaxed) >= goal);
+}
+
+#[test]
+fn a_new_version_loses_no_request() {
+    let shell = Plugins::new().with("good", &[]).start("[Plugin:good]\nMaxConcurrent = 100\n");
+    let directory = shell.folder.path().join("plugins");
+    under_load(&shell, "/good", |answered| {
+        go_on(&shell, answered);
+        for version in ["2.0.0", "3.0.0", "4.0.0"] {
+            compile(&directory, "good", &[&format!("VERSION=\"{version}\"")]);
+            let said = console(&shell, "plugin reload good");
+            assert!(said.contains("the plugin good was loaded again and answers"), "{said}\n{}", shell.output());
+            assert_eq!(text(&shell, "/good"), format!("hello from {version}"));
+            // Paths are the new one's, too.
+            assert_eq!(ask(&shell, &format!("/since-{version}")).0, 200);
+            go_on(&shell, answered);
+        }
+    });
+    assert_eq!(shell.get("/since-1.0.0").status, 404);
+    for version in ["1.0.0", "2.0.0", "3.0.0"] {
+        shell.wait_for_output(&format!("[PLUGIN good]: destroyed {version}"));
+    }
+    assert!(!shell.output().contains("destroyed 4.0.0"));
+    let list = console(&shell, "plugin list");
+    assert_eq!(list.matches("replaced").count(), 3, "{list}");
+    assert!(["1.0.0", "2.0.0", "3.0.0", "4.0.0", "running"].iter().all(|text| list.contains(text)), "{list}");
+    // A copy of each that was loaded later, named by its hash.
+    let copies = fs::read_dir(shell.folder.path().join("data/plugins")).unwrap();
+    let copies: Vec<String> = copies.map(|copy| copy.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(copies.len() == 3 && copies.iter().all(|name| name.len() == 67 && name.ends_with(".so")), "{copies:?}");
+}
+
+#[test]
+fn a_new_version_that_is_refused_changes_nothing() {
+    let shell = Plugins::new().with("good", &[]).start("");
+    let directory = shell.folder.path().join("plugins");
+    for (switch, step) in [("NOTE_MAGIC=7", 4), ("UNDEFINED", 7), ("CREATE_STATUS=7", 10)] {
+        compile(&directory, "good", &[switch]);
+        let said = console(&shell, "plugin reload good");
+        assert!(said.contains("the old one goes on"), "{said}");
+        assert!(shell.output().contains(&format!("plugin libgood.so refused at step {step}")), "{}", shell.output());
+        assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
+    }
+    assert!(!shell.output().contains("destroyed"));
+    assert!(console(&shell, "plugin reload other").contains("there is no plugin other in use"));
+}
+
+#[test]
+fn old_code_is_bounded() {
+    let shell = Plugins::new().with("good", &[]).start("");
+    let directory = shell.folder.path().join("plugins");
+    for version in 1..=16 {
+        compile(&directory, "good", &[&format!("VERSION=\"{version}\"")]);
+        assert!(console(&shell, "plugin reload good").contains("was loaded again"), "{}", shell.output());
+    }
+    compile(&directory, "good", &["VERSION=\"17\""]);
+    let said = console(&shell, "plugin reload good");
+    assert!(said.contains("libgood.so was loaded 16 times anew"), "{said}");
+    assert_eq!(text(&shell, "/good"), "hello from 16");
+    // What is in memory already can come back.
+    compile(&directory, "good", &["VERSION=\"3\""]);
+    assert!(console(&shell, "plugin reload good").contains("was loaded again"));
+    assert_eq!(text(&shell, "/good"), "hello from 3");
+}
+
+#[test]
+fn a_changed_section_is_handed_over_or_makes_a_new_instance() {
+    let shell = Plugins::new()
+        .with("soft", &[])
+        .with("hard", &["NO_RECONFIGURE"])
+        .start("[Plugin:soft]\nWord = one\n[Plugin:hard]\nWord = one\n[Plugin:third]\n");
+    let file = shell.folder.path().join("Robust.ini");
+    let edit = |from: &str, to: &str| {
+        let ini = fs::read_to_string(&file).unwrap();
+        assert!(ini.contains(from));
+        fs::write(&file, ini.replace(from, to)).unwrap();
+        console(&shell, "config reload")
+    };
+    let words = || (text(&shell, "/soft/word"), text(&shell, "/hard/word"));
+    let pair = |soft: &str, hard: &str| (soft.to_owned(), hard.to_owned());
+    assert_eq!(words(), pair("one", "one"));
+    under_load(&shell, "/hard/word", |_| assert!(edit("Word = one", "Word = two").contains("is in force")));
+    assert_eq!(words(), pair("two", "two"));
+    assert_eq!(shell.output().matches("[PLUGIN soft]: reconfigured").count(), 1);
+    assert!(!shell.output().contains("[PLUGIN soft]: destroyed"));
+    shell.wait_for_output("[PLUGIN hard]: destroyed 1.0.0");
+
+    // What one cannot use, none gets: what was handed over is taken back.
+    let said = edit("[Plugin:hard]\nWord = two", "[Plugin:hard]\nWord = bad");
+    assert!(said.contains("the old one stays"), "{said}");
+    assert_eq!(words(), pair("two", "two"));
+    let ini = fs::read_to_string(&file).unwrap();
+    fs::write(&file, ini.replace("[Plugin:soft]\nWord = two", "[Plugin:soft]\nWord = three")).unwrap();
+    assert!(console(&shell, "config reload").contains("the old one stays"));
+    assert_eq!(words(), pair("two", "two"));
+    assert!(edit("Word = bad", "Word = four").contains("is in force"));
+    assert_eq!(words(), pair("three", "four"));
+
+    // Bounds change without a new instance.
+    let destroyed = shell.output().matches("destroyed").count();
+    assert!(edit("Word = three", "Word = three\nRequestTimeout = 0.1").contains("is in force"));
+    assert_eq!(ask(&shell, "/soft/sleep?400").0, 504);
+    assert_eq!(shell.output().matches("destroyed").count(), destroyed);
+
+    // Without its connector a plugin ends; with it, the code that is there begins anew.
+    assert!(edit("libsoft.so = \"libsoft.so\"", ";libsoft").contains("is in force"));
+    shell.wait_for_output("[PLUGIN soft]: destroyed 1.0.0");
+    assert_eq!(shell.get("/soft").status, 404);
+    assert!(edit(";libsoft", "libsoft.so = \"libsoft.so\"").contains("is in force"));
+    assert_eq!(text(&shell, "/soft/word"), "three");
+}
+
+#[test]
+fn instances_end_with_the_program() {
+    let mut shell = Plugins::new().with("good", &[]).start("");
+    assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
+    shell.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(shell.wait().success());
+    assert!(shell.output().contains("[PLUGIN good]: destroyed 1.0.0"), "{}", shell.output());
+}
