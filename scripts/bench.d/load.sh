@@ -28,7 +28,7 @@ table_head() {
 }
 
 # compare LABEL AIM GRIDSHELL_URL NGINX_URL [SCRIPT ARGUMENT...]: a row of the table. Both take turns, so that what disturbs the machine
-# disturbs both.
+# disturbs both. Who they are is in $compared, if not gridshell and nginx.
 compare() {
     local label=$1 aim=$2 ours=$3 theirs=$4 round=0 one=() other=()
     shift 4
@@ -39,7 +39,7 @@ compare() {
         one+=("$rate")
         load 32 "$seconds" "$theirs" "$@"
         other+=("$rate")
-        say "$label, round $round: gridshell ${one[-1]}, nginx ${other[-1]} requests/s"
+        say "$label, round $round: ${compared[0]:-gridshell} ${one[-1]}, ${compared[1]:-nginx} ${other[-1]} requests/s"
     done
     row "$label" "$aim" "$(printf '%s\n' "${one[@]}" | median)" "$(printf '%s\n' "${other[@]}" | median)"
 }

@@ -41,6 +41,7 @@ gridshell [SWITCHES]           runs the shell
 gridshell check [SWITCHES]     reads the configuration, says all that is wrong with it, and ends; status 1 on errors
 gridshell inventory check ...  looks for what is wrong with inventories; without more words says how
 gridshell name2key ...         names and keys of avatars: import, look up, serve; without more words says how
+gridshell plugin check FILE    looks whether a plugin can be used; without more words says how
 gridshell options              prints every option of every module
 gridshell version              prints the version
 
@@ -62,6 +63,9 @@ const FETCH_TIME: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| [plugins::HOST_SWITCH, plugins::PROBE_SWITCH].contains(&first.as_str())) {
+        return plugins::worker_main();
+    }
     let command = match arguments.first() {
         Some(first) if !first.starts_with(['-', '/']) => arguments.remove(0),
         Some(first) if matches!(first.trim_start_matches('-'), "help" | "h" | "version") => {
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         "check" => check(arguments),
         "inventory" => inventory(&arguments),
         "name2key" => name2key_command::main(&arguments),
+        "plugin" => plugin(&arguments),
         "options" => print(&options()),
         "version" => print(&format!("gridshell {}\n", env!("CARGO_PKG_VERSION"))),
         "help" | "h" => print(USAGE),
@@ -137,6 +142,31 @@ fn inventory(arguments: &[String]) -> ExitCode {
         say(&format!("gridshell: {error:#}\n"));
         ExitCode::from(2)
     })
+}
+
+fn plugin(arguments: &[String]) -> ExitCode {
+    let [command, file, switches @ ..] = arguments else {
+        say(plugins::check_command::USAGE);
+        return ExitCode::from(2);
+    };
+    if command != "check" || file.starts_with('-') {
+        say(&format!("gridshell: there is only gridshell plugin check FILE\n\n{}", plugins::check_command::USAGE));
+        return ExitCode::from(2);
+    }
+    let permission = if switches.is_empty() {
+        None
+    } else {
+        match load(switches.to_vec()).and_then(|configuration| wiring::plugin_permission(&configuration, file)) {
+            Ok(permission) => Some(permission),
+            Err(problems) => {
+                report(&problems);
+                return ExitCode::from(2);
+            }
+        }
+    };
+    let (text, can_be_used) = plugins::check_command::check(file, permission);
+    let printed = print(&text);
+    if can_be_used { printed } else { ExitCode::FAILURE }
 }
 
 /// The configuration that the command line names.

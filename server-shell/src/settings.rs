@@ -527,6 +527,8 @@ options! {
         "Directory" => pub directory: String = "";
         /// Files that may be loaded, separated by commas.
         "Allow" => pub allow: Vec<String>;
+        /// Let a process of its own load a library first, so that one that crashes does not crash the program.
+        "ProbeInChild" => pub probe: bool = true;
         /// Load libraries that have no note of plugins. For development only.
         "AllowUnmarked" => pub allow_unmarked: bool = false;
         /// Folder for what the program keeps; the copies that `plugin reload` loads are in `plugins` in it.
@@ -541,6 +543,12 @@ options! {
         "Sha256" => pub sha256: String = "";
         /// The program does not start without the plugin.
         "Required" => pub required: bool = false;
+        /// Where the plugin runs: none, in the program's process, or process, in one of its own, which is started anew when it ends.
+        "Isolation" => pub isolation: Isolation = "none";
+        /// With Isolation = process: megabytes of memory that it can write to; 0 is no limit.
+        "MaxMemoryMegabytes" => pub most_memory: u64 = 0;
+        /// With Isolation = process: files that it may have open; 0 is as many as the program may have.
+        "MaxOpenFiles" => pub most_files: u64 = 0;
         /// What becomes of the plugin when it panics: disable (at the third time in a minute), recreate (a new instance takes the place
         /// of the one that panicked), or abort (the program ends).
         "OnPanic" => pub on_panic: OnPanic = "disable";
@@ -558,6 +566,25 @@ options! {
 /// The keys that sections of plugins may have for the program itself.
 pub fn keys_of_plugin_sections() -> Vec<&'static str> {
     PluginOptions::DESCRIPTIONS.iter().chain(AuthenticationOptions::DESCRIPTIONS).map(|option| option.key).collect()
+}
+
+/// Where a plugin runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// In the program's process.
+    None,
+    /// In one of its own.
+    Process,
+}
+
+impl DefaultFor<Isolation> for &str {
+    fn into_default(self) -> Isolation {
+        match self {
+            "process" => Isolation::Process,
+            _ => Isolation::None,
+        }
+    }
 }
 
 /// What becomes of a plugin that panics.

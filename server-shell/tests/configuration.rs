@@ -445,7 +445,7 @@ fn every_listed_option_is_read_and_its_default_can_be_written() {
     let mut sections = listed_options();
     // Its keys are free, so there is nothing in it that could go unread.
     sections.retain(|(section, _)| section != "ServiceList");
-    // These are read when a plugin is named; plugins' own tests do that.
+    // Those of plugins are read where a plugin is named; the tests of plugins look at them.
     sections.retain(|(section, _)| !section.starts_with("Plugin"));
     // Some options are those of local services, some those of OUT connectors.
     let (local, remote) = (unread_options(&sections, ""), unread_options(&sections, "remote_"));

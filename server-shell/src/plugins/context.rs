@@ -5,16 +5,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gridshell_connectors::http::Method;
-use gridshell_plugin_abi::{INVALID, OK, REFUSED, UNAVAILABLE, UNKNOWN};
+use gridshell_plugin_abi::{INVALID, LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN, OK, REFUSED, UNAVAILABLE, UNKNOWN};
 use metrics::Counter;
 
-use super::own_services::{OwnServices, ServiceAnswer, ServiceRequest};
+use super::own_services::{ServiceAnswer, ServiceRequest, ShellServices};
 use super::properties::Capabilities;
 
 /// How many routes an instance may register, and how many counters a plugin may have.
 const MAX_ROUTES: usize = 256;
 const MAX_COUNTERS: usize = 100;
 const MAX_COUNTER_NAME: usize = 100;
+
+/// The metric that the counters of plugins are; its label `name` is the plugin's name for it.
+pub const COUNTER: &str = "gridshell_plugin_counter_total";
+
+/// What lines of a plugin's log begin with.
+pub fn log_prefix(plugin: &str) -> String {
+    format!("[PLUGIN {plugin}]: ")
+}
 
 /// Keys and values of a section, in order.
 pub type Entries = Vec<(String, String)>;
@@ -56,6 +64,19 @@ pub enum Level {
     Trace,
 }
 
+impl Level {
+    /// The level that a plugin means.
+    pub fn of_code(code: i32) -> Self {
+        match code {
+            LOG_ERROR => Self::Error,
+            LOG_WARN => Self::Warn,
+            LOG_INFO => Self::Info,
+            LOG_DEBUG => Self::Debug,
+            _ => Self::Trace,
+        }
+    }
+}
+
 /// Whom the server does something for.
 #[derive(Clone)]
 pub struct Client {
@@ -68,7 +89,7 @@ pub struct Client {
     /// Its counters.
     pub counters: Arc<Counters>,
     /// The services of the shell.
-    pub shell: Arc<OwnServices>,
+    pub shell: Arc<dyn ShellServices>,
 }
 
 /// The server, as one instance sees it.
@@ -131,14 +152,13 @@ impl Context {
 
     /// Writes a line into the log.
     pub fn log(&self, level: Level, text: &str) {
-        let plugin = self.plugin.as_str();
-        let text = one_line(text);
+        let text = log_prefix(&self.plugin) + &one_line(text);
         match level {
-            Level::Error => tracing::error!(target: "gridshell::plugin", "[PLUGIN {plugin}]: {text}"),
-            Level::Warn => tracing::warn!(target: "gridshell::plugin", "[PLUGIN {plugin}]: {text}"),
-            Level::Info => tracing::info!(target: "gridshell::plugin", "[PLUGIN {plugin}]: {text}"),
-            Level::Debug => tracing::debug!(target: "gridshell::plugin", "[PLUGIN {plugin}]: {text}"),
-            Level::Trace => tracing::trace!(target: "gridshell::plugin", "[PLUGIN {plugin}]: {text}"),
+            Level::Error => tracing::error!(target: "gridshell::plugin", "{text}"),
+            Level::Warn => tracing::warn!(target: "gridshell::plugin", "{text}"),
+            Level::Info => tracing::info!(target: "gridshell::plugin", "{text}"),
+            Level::Debug => tracing::debug!(target: "gridshell::plugin", "{text}"),
+            Level::Trace => tracing::trace!(target: "gridshell::plugin", "{text}"),
         }
     }
 
@@ -209,7 +229,8 @@ impl Counters {
         Self { plugin: plugin.to_owned(), by_name: Mutex::default() }
     }
 
-    fn add(&self, name: &str, amount: u64) -> i32 {
+    /// Adds to one, which is made when it is not there; a status of plugins.
+    pub fn add(&self, name: &str, amount: u64) -> i32 {
         let mut by_name = lock(&self.by_name);
         if let Some(counter) = by_name.get(name) {
             counter.increment(amount);
@@ -224,7 +245,7 @@ impl Counters {
             return UNAVAILABLE;
         }
         let labels = [("plugin", self.plugin.clone()), ("name", name.to_owned())];
-        let counter = metrics::counter!("gridshell_plugin_counter_total", &labels);
+        let counter = metrics::counter!(COUNTER, &labels);
         counter.increment(amount);
         by_name.insert(name.to_owned(), counter);
         OK
@@ -240,6 +261,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::own_services::OwnServices;
 
     fn entries(pairs: &[(&str, &str)]) -> Entries {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

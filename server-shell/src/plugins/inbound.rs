@@ -70,7 +70,10 @@ impl Handler for PluginConnector {
             }
             Err(Failure::Failed) => Response::empty(StatusCode::INTERNAL_SERVER_ERROR, TEXT),
             Err(Failure::TimedOut(_)) => Response::empty(StatusCode::GATEWAY_TIMEOUT, TEXT),
-            Err(Failure::Disabled | Failure::Busy) => Response::empty(StatusCode::SERVICE_UNAVAILABLE, TEXT),
+            Err(Failure::Ended) => Response::empty(StatusCode::BAD_GATEWAY, TEXT),
+            Err(Failure::Disabled | Failure::Busy | Failure::NotRunning) => {
+                Response::empty(StatusCode::SERVICE_UNAVAILABLE, TEXT)
+            }
         };
         response.for_operation("request")
     }

@@ -5,22 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use gridshell_plugin_abi::PANIC;
+use gridshell_plugin_abi::{OK, PANIC};
 
-use super::border::{self, BorrowedCall, CallError, HostTable, RawInstance, Reply};
+use super::border::{self, BorrowedCall, CallError, Code, HostTable, RawInstance, Reply};
 use super::context::{Client, Context, Route, Texts};
-use super::load::PluginLibrary;
+use super::load::{Home, PluginLibrary};
 use super::own_services::OwnServices;
+use super::process::Remote;
 use super::refusal::{Refusal, Step};
 use super::threads::{Pool, run_within};
 
 /// An instance of a plugin. When the last who has it lets go, and the last byte of its answers was given back, it is destroyed, in a
 /// thread of its own.
 pub struct Instance {
-    kept: Arc<Kept>,
+    library: Arc<PluginLibrary>,
+    body: Body,
     /// The paths that it has registered.
     pub routes: Vec<Route>,
-    /// The threads that its requests run in.
+    /// The threads that its requests run in, when they do in this process.
     pub pool: Pool,
     /// Requests that have a place.
     busy: AtomicUsize,
@@ -32,8 +34,18 @@ pub struct Instance {
     pub control: Arc<tokio::sync::Mutex<()>>,
 }
 
+/// Where the instance is.
+#[derive(Clone)]
+enum Body {
+    Here(Arc<Kept>),
+    Apart(Arc<Remote>),
+}
+
+/// The functions for the operator, which never overlap: `control` of the instance has to be held. They wait.
+pub struct Controls(Body);
+
 /// The instance itself; responses have it too.
-pub struct Kept {
+struct Kept {
     /// Only the end takes it.
     raw: Option<RawInstance>,
     library: Arc<PluginLibrary>,
@@ -69,7 +81,7 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.instance.busy.fetch_sub(1, Ordering::AcqRel);
-        self.instance.library().tally.end();
+        self.instance.library.tally.end();
     }
 }
 
@@ -84,6 +96,37 @@ impl Instance {
         time: Duration,
         shell: &Arc<OwnServices>,
     ) -> Result<Self, Refusal> {
+        let (body, routes) = match &library.home {
+            Home::Here(code) => {
+                let kept = Self::create_here(library, *code, texts, time, shell)?;
+                let routes = (*kept).as_ref().host().context().routes();
+                (Body::Here(kept), routes)
+            }
+            Home::Apart(remains) => {
+                let remote = Remote::start(library, remains, texts, time, shell)?;
+                let routes = remote.routes.clone();
+                (Body::Apart(Arc::new(remote)), routes)
+            }
+        };
+        Ok(Self {
+            library: library.clone(),
+            body,
+            routes,
+            pool: Pool::new(library.name),
+            busy: AtomicUsize::new(0),
+            turn: Mutex::new(()),
+            is_suspect: AtomicBool::new(false),
+            control: Arc::default(),
+        })
+    }
+
+    fn create_here(
+        library: &Arc<PluginLibrary>,
+        code: Code,
+        texts: &Arc<Texts>,
+        time: Duration,
+        shell: &Arc<OwnServices>,
+    ) -> Result<Arc<Kept>, Refusal> {
         let client = Client {
             plugin: library.name.to_owned(),
             capabilities: library.properties.capabilities,
@@ -92,7 +135,7 @@ impl Instance {
             shell: shell.clone(),
         };
         let host = HostTable::new(Arc::new(Context::new(client, texts.clone())));
-        let (code, texts, maker) = (library.code, texts.clone(), library.clone());
+        let (texts, maker) = (texts.clone(), library.clone());
         let create = move || {
             let raw = code.create(host, &texts)?;
             maker.living.fetch_add(1, Ordering::AcqRel);
@@ -102,51 +145,53 @@ impl Instance {
         let refusal = |found: String| {
             Refusal::new(&library.file, Step::Create, "create", "status 0", format_args!("{found}; built with: {built_with}"))
         };
-        let kept = match run_within(&format!("{} begins", library.name), time, create) {
-            Ok(Ok(kept)) => Arc::new(kept),
-            Ok(Err(PANIC)) => return Err(refusal("a panic (status 255)".to_owned())),
-            Ok(Err(status)) => return Err(refusal(format!("status {status}"))),
-            Err(error) => return Err(refusal(error.to_string())),
-        };
-        Ok(Self {
-            routes: (*kept).as_ref().host().context().routes(),
-            pool: Pool::new(library.name),
-            busy: AtomicUsize::new(0),
-            turn: Mutex::new(()),
-            is_suspect: AtomicBool::new(false),
-            control: Arc::default(),
-            kept,
-        })
+        match run_within(&format!("{} begins", library.name), time, create) {
+            Ok(Ok(kept)) => Ok(Arc::new(kept)),
+            Ok(Err(PANIC)) => Err(refusal("a panic (status 255)".to_owned())),
+            Ok(Err(status)) => Err(refusal(format!("status {status}"))),
+            Err(error) => Err(refusal(error.to_string())),
+        }
     }
 
     /// A place for a request, unless `most` are taken.
     pub fn slot(self: &Arc<Self>, most: usize) -> Option<Slot> {
         let more = |busy: usize| (busy < most).then_some(busy + 1);
         self.busy.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        self.library().tally.begin();
+        self.library.tally.begin();
         Some(Slot { instance: self.clone() })
+    }
+
+    /// The process that it is in, when that is not this one.
+    pub fn remote(&self) -> Option<&Arc<Remote>> {
+        match &self.body {
+            Body::Here(_) => None,
+            Body::Apart(remote) => Some(remote),
+        }
     }
 
     /// Lets the plugin answer, in this thread.
     ///
     /// # Errors
-    /// The plugin fails.
+    /// The plugin fails, or is in another process.
     pub fn handle(&self, call: &BorrowedCall<'_>) -> Result<Reply, CallError> {
-        border::handle(&self.kept, call)
+        match &self.body {
+            Body::Here(kept) => border::handle(kept, call),
+            Body::Apart(_) => Err(CallError::Malformed("it is in another process".to_owned())),
+        }
     }
 
     /// The same, one at a time.
     ///
     /// # Errors
-    /// The plugin fails.
+    /// As [`Instance::handle`].
     pub fn handle_in_turn(&self, call: &BorrowedCall<'_>) -> Result<Reply, CallError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.handle(call)
     }
 
-    /// The functions for the operator: `reconfigure`, `health` and `command`. `control` has to be held.
-    pub fn controls(&self) -> Arc<Kept> {
-        self.kept.clone()
+    /// The functions for the operator.
+    pub fn controls(&self) -> Controls {
+        Controls(self.body.clone())
     }
 
     /// It has done what it must not.
@@ -158,8 +203,50 @@ impl Instance {
     pub fn is_suspect(&self) -> bool {
         self.is_suspect.load(Ordering::Relaxed)
     }
+}
 
-    fn library(&self) -> &PluginLibrary {
-        &self.kept.library
+impl Controls {
+    /// Whether the plugin has commands for the console.
+    pub fn has_commands(&self) -> bool {
+        match &self.0 {
+            Body::Here(kept) => (**kept).as_ref().has_commands(),
+            Body::Apart(remote) => remote.has_commands(),
+        }
     }
+
+    /// Hands a changed configuration over; the status of that.
+    pub fn reconfigure(&self, texts: &Arc<Texts>) -> i32 {
+        match &self.0 {
+            Body::Here(kept) => reconfigure((**kept).as_ref(), texts),
+            Body::Apart(remote) => remote.reconfigure(texts),
+        }
+    }
+
+    /// Asks how the instance is: a status and a text for people.
+    pub fn health(&self) -> (i32, String) {
+        match &self.0 {
+            Body::Here(kept) => (**kept).as_ref().health(),
+            Body::Apart(remote) => remote.health(),
+        }
+    }
+
+    /// Does a line of the console; `write` gets what it says. The status of that.
+    pub fn command(&self, line: &str, write: impl FnMut(&str) + Send + 'static) -> i32 {
+        match &self.0 {
+            Body::Here(kept) => (**kept).as_ref().command(line, write),
+            Body::Apart(remote) => remote.command(line, write),
+        }
+    }
+}
+
+/// Hands a changed configuration over to an instance of this process; the status of that.
+pub fn reconfigure(raw: &RawInstance, texts: &Arc<Texts>) -> i32 {
+    let context = raw.host().context();
+    // It may read other sections while it takes the change over.
+    context.change_texts(texts.clone());
+    let status = raw.reconfigure(texts);
+    if status != OK {
+        context.change_texts_back();
+    }
+    status
 }

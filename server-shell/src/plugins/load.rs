@@ -1,10 +1,11 @@
 //! Loading a plugin's library, step by step (plugins.md section 5.4). Each step gives a verdict; what it has found goes into the next.
 //!
-//! [`check_file`] is steps 1 to 4, which run nothing of the plugin; [`PluginLibrary::load`] is steps 5 and 7 to 9. Step 10 makes an
-//! instance: [`super::instance::Instance::create`].
+//! [`check_file`] is steps 1 to 4, which run nothing of the plugin, [`Residents::check`] is step 5, [`PluginLibrary::probe`] step 6,
+//! [`PluginLibrary::load`] steps 7 to 9. Step 10 makes an instance: [`super::instance::Instance::create`].
 
 use std::fs::File;
-use std::io::Read;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::border::{Code, HostTable, Mapped};
 use super::context::{Context, Counters};
 use super::elf;
 use super::metrics::Tally;
+use super::process::{self, ProcessLimits, Remains};
 use super::properties::{Properties, is_name};
 use super::refusal::{Refusal, Step};
 
@@ -93,9 +95,19 @@ pub fn check_file_in(
     sha256: Option<&str>,
 ) -> Result<CheckedFile, Refusal> {
     let (descriptor, identity) = open_file(directory, path, file)?;
-    let mut bytes = Vec::new();
-    let read = (&descriptor).take(SIZES.end() + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Refusal::new(file, Step::File, "the file", "one that can be read", error))?;
+    check_open_file(descriptor, identity, file, allow_unmarked, sha256)
+}
+
+/// Steps 2 to 4 as far as they concern what is in a file.
+fn check_open_file(
+    descriptor: File,
+    identity: Identity,
+    file: &str,
+    allow_unmarked: bool,
+    sha256: Option<&str>,
+) -> Result<CheckedFile, Refusal> {
+    let bytes = read_whole(&descriptor);
+    let bytes = bytes.map_err(|error| Refusal::new(file, Step::File, "the file", "one that can be read", error))?;
     if !SIZES.contains(&(bytes.len() as u64)) {
         let expected = format_args!("{} to {} bytes", SIZES.start(), SIZES.end());
         return Err(Refusal::new(file, Step::File, "the size", expected, format_args!("{} bytes", bytes.len())));
@@ -108,6 +120,22 @@ pub fn check_file_in(
         .map_err(|misfit| Refusal::new(file, Step::Elf, misfit.what, misfit.expected, misfit.found))?;
     let name = plugin_name(file).unwrap_or_default().to_owned();
     Ok(CheckedFile { file: file.to_owned(), name, sha256: found, bytes, version, identity, descriptor })
+}
+
+/// Reads a file, but not much more than plugins may have. Other processes may have the same descriptor, with the same position in the file,
+/// so that is neither used nor changed.
+fn read_whole(file: &File) -> io::Result<Vec<u8>> {
+    const PIECE: usize = 1024 * 1024;
+    let mut bytes = Vec::new();
+    loop {
+        let filled = bytes.len();
+        bytes.resize(filled + PIECE, 0);
+        let read = file.read_at(&mut bytes[filled..], filled as u64)?;
+        bytes.truncate(filled + read);
+        if read == 0 || bytes.len() as u64 > *SIZES.end() {
+            return Ok(bytes);
+        }
+    }
 }
 
 /// Opens the file once, without following links, and checks whose it is.
@@ -153,7 +181,16 @@ fn check_owner(opened: &File, what: &str, file: &str) -> Result<std::fs::Metadat
     Ok(metadata)
 }
 
-/// A plugin's library in the process, where it stays.
+/// Where the code of a plugin is.
+#[derive(Clone)]
+pub enum Home {
+    /// In this process, where it stays.
+    Here(Code),
+    /// In processes of its own, one for each instance.
+    Apart(Arc<Remains>),
+}
+
+/// A plugin's library.
 pub struct PluginLibrary {
     /// The name of its file, as the configuration has it.
     pub file: String,
@@ -163,8 +200,8 @@ pub struct PluginLibrary {
     pub sha256: String,
     /// What it says of itself.
     pub properties: Properties,
-    /// Its functions.
-    pub code: Code,
+    /// Where its code is.
+    pub home: Home,
     /// What it has done.
     pub tally: Tally,
     /// The counters that it has made.
@@ -181,6 +218,8 @@ pub struct Residents {
     pub libraries: Vec<Arc<PluginLibrary>>,
     /// Code that is there but was refused, by the file's name and hash: it must not be asked again.
     refused: Vec<(String, String, Refusal)>,
+    /// Files that have crashed or hung when a process of their own loaded them, in the same way.
+    blocked: Vec<(String, String, Refusal)>,
 }
 
 impl Residents {
@@ -189,9 +228,14 @@ impl Residents {
         self.libraries.iter().filter(move |library| library.name == name)
     }
 
+    /// Forgets libraries that were in processes which have ended.
+    pub fn forget_ended(&mut self) {
+        self.libraries.retain(|library| !library.is_apart() || Arc::strong_count(library) > 1);
+    }
+
     /// How often code of a file is in the process, used or not.
     pub fn count(&self, file: &str) -> usize {
-        let used = self.libraries.iter().filter(|library| library.file == file).count();
+        let used = self.libraries.iter().filter(|library| !library.is_apart() && library.file == file).count();
         used + self.refused.iter().filter(|(refused, ..)| refused == file).count()
     }
 
@@ -204,18 +248,45 @@ impl Residents {
         known.map_or(Ok(()), |(.., refusal)| Err(refusal.clone()))
     }
 
-    /// Step 5: whether a file is loaded already.
+    /// Step 5: whether a file is loaded already, into this process.
     ///
     /// # Errors
     /// It is.
     pub fn check(&self, checked: &CheckedFile) -> Result<(), Refusal> {
-        match self.libraries.iter().find(|library| library.identity == checked.identity) {
+        match self.libraries.iter().find(|library| !library.is_apart() && library.identity == checked.identity) {
             Some(library) => {
                 let found = format!("{}, which is the same file", library.file);
                 Err(Refusal::new(&checked.file, Step::Loaded, "the file", "one that is not loaded yet", found))
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether a file has failed at step 6 before.
+    ///
+    /// # Errors
+    /// It has.
+    pub fn check_blocked(&self, checked: &CheckedFile) -> Result<(), Refusal> {
+        let blocked = self.blocked.iter().find(|(file, sha256, _)| *file == checked.file && *sha256 == checked.sha256);
+        blocked.map_or(Ok(()), |(_, _, refusal)| {
+            let found = format!("{}; it is blocked until the program is started again", refusal.found);
+            Err(Refusal { found, ..refusal.clone() })
+        })
+    }
+
+    /// A file has failed to be loaded by a process. If it has crashed or hung, it is not tried again (plugins.md section 5.4, step 6).
+    pub fn block(&mut self, file: &str, sha256: &str, refusal: &Refusal) {
+        if refusal.step == Step::Probe {
+            tracing::error!("[PLUGINS]: {file} with the SHA-256 {sha256} is blocked until the program is started again");
+            self.blocked.push((file.to_owned(), sha256.to_owned(), refusal.clone()));
+        }
+    }
+
+    /// Adds a library that was loaded by processes of its own.
+    pub fn add_apart(&mut self, library: PluginLibrary) -> Arc<PluginLibrary> {
+        let library = Arc::new(library);
+        self.libraries.push(library.clone());
+        library
     }
 
     /// Remembers what became of a file with this hash that [`PluginLibrary::load`] has opened.
@@ -240,12 +311,82 @@ impl Residents {
 }
 
 impl CheckedFile {
+    /// What the server has checked, in the process that is to load it: an open file, which must have this hash still.
+    ///
+    /// # Errors
+    /// It was changed meanwhile.
+    pub fn inherited(descriptor: File, file: &str, allow_unmarked: bool, sha256: &str) -> Result<Self, Refusal> {
+        let metadata = descriptor.metadata();
+        let metadata =
+            metadata.map_err(|error| Refusal::new(file, Step::File, "the file", "one that can be looked at", error))?;
+        let identity = Identity(metadata.dev(), metadata.ino());
+        check_open_file(descriptor, identity, file, allow_unmarked, Some(sha256))
+    }
+
+    /// Another descriptor for the same file.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub fn descriptor(&self) -> io::Result<File> {
+        self.descriptor.try_clone()
+    }
+
+    /// The version of its note, when it has one.
+    pub fn noted_version(&self) -> Option<elf::NotedVersion> {
+        self.version
+    }
+
     fn refusal(&self, step: Step, what: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Refusal {
         Refusal::new(&self.file, step, what, expected, found)
     }
 }
 
 impl PluginLibrary {
+    /// Step 6: whether a process of its own can load it. Gives what the plugin says of itself there.
+    ///
+    /// # Errors
+    /// The step of [`PluginLibrary::load`] that fails there; step 6 when the process ends or takes too long.
+    pub fn probe(checked: &CheckedFile) -> Result<Vec<(String, String)>, Refusal> {
+        process::probe(checked)
+    }
+
+    /// Steps 6 to 9 for a plugin that runs in processes of its own: all in one that ends then.
+    ///
+    /// # Errors
+    /// The first step that fails.
+    pub fn load_apart(checked: CheckedFile, limits: ProcessLimits) -> Result<Self, Refusal> {
+        let (remains, properties) = process::load_apart(&checked, limits)?;
+        Ok(Self::of(checked, properties, Home::Apart(remains)))
+    }
+
+    /// Whether it runs in processes of its own.
+    pub fn is_apart(&self) -> bool {
+        matches!(self.home, Home::Apart(_))
+    }
+
+    /// How its processes are bounded, when it runs in some.
+    pub fn process_limits(&self) -> Option<ProcessLimits> {
+        match &self.home {
+            Home::Here(_) => None,
+            Home::Apart(remains) => Some(remains.limits),
+        }
+    }
+
+    fn of(checked: CheckedFile, properties: Properties, home: Home) -> Self {
+        let name: &'static str = Box::leak(checked.name.into_boxed_str());
+        Self {
+            file: checked.file,
+            name,
+            sha256: checked.sha256,
+            properties,
+            home,
+            tally: Tally::new(name),
+            counters: Arc::new(Counters::new(name)),
+            living: AtomicUsize::new(0),
+            identity: checked.identity,
+        }
+    }
+
     /// Steps 7 to 9: code of the plugin runs.
     ///
     /// # Errors
@@ -282,17 +423,6 @@ impl PluginLibrary {
             let what = format!("the property {}", wrong.name);
             checked.refusal(Step::Properties, &what, wrong.expected, wrong.found)
         })?;
-        let name: &'static str = Box::leak(checked.name.clone().into_boxed_str());
-        Ok(Self {
-            file: checked.file,
-            name,
-            sha256: checked.sha256,
-            properties,
-            code,
-            tally: Tally::new(name),
-            counters: Arc::new(Counters::new(name)),
-            living: AtomicUsize::new(0),
-            identity: checked.identity,
-        })
+        Ok(Self::of(checked, properties, Home::Here(code)))
     }
 }

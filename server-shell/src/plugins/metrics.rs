@@ -22,10 +22,13 @@ pub enum Ending {
     Busy,
     /// The plugin was disabled.
     Disabled,
+    /// Its process has ended, or is being started.
+    Lost,
 }
 
 impl Ending {
-    const ALL: [Self; 7] = [Self::Answered, Self::Error, Self::Failed, Self::Panic, Self::TimedOut, Self::Busy, Self::Disabled];
+    const ALL: [Self; 8] =
+        [Self::Answered, Self::Error, Self::Failed, Self::Panic, Self::TimedOut, Self::Busy, Self::Disabled, Self::Lost];
 
     fn label(self) -> &'static str {
         match self {
@@ -36,6 +39,7 @@ impl Ending {
             Self::TimedOut => "timeout",
             Self::Busy => "busy",
             Self::Disabled => "disabled",
+            Self::Lost => "lost",
         }
     }
 }
@@ -44,7 +48,7 @@ impl Ending {
 pub struct Tally {
     requests: AtomicU64,
     failures: AtomicU64,
-    endings: [Counter; 7],
+    endings: [Counter; 8],
     panics: Counter,
     seconds: Histogram,
     in_flight: Gauge,

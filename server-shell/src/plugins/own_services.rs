@@ -40,6 +40,15 @@ pub struct ServiceAnswer {
     pub body: Bytes,
 }
 
+/// Asks services of the shell for a plugin.
+pub trait ShellServices: Send + Sync {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// A status of plugins: the service is not there, or cannot be asked, as from a thread that must not wait.
+    fn call(&self, service: &str, request: ServiceRequest) -> Result<ServiceAnswer, i32>;
+}
+
 /// The services that the shell has now.
 pub struct OwnServices {
     /// Where the answers are waited for.
@@ -61,18 +70,21 @@ impl OwnServices {
         drop(old);
     }
 
-    /// Asks, and waits for the answer: up to a minute.
+    /// The runtime that answers, when there is one.
+    pub fn runtime(&self) -> Option<&Handle> {
+        self.runtime.as_ref()
+    }
+
+    /// Asks. The answer takes a minute at most.
     ///
     /// # Errors
-    /// A status of plugins: the service is not there, or cannot be asked, as from a thread that must not wait.
-    pub fn call(&self, service: &str, request: ServiceRequest) -> Result<ServiceAnswer, i32> {
-        // Who serves requests in this thread cannot wait in it.
-        let runtime = self.runtime.as_ref().filter(|_| Handle::try_current().is_err()).ok_or(UNAVAILABLE)?;
+    /// A status of plugins: the service is not there, or cannot be asked.
+    pub async fn ask(&self, service: &str, request: ServiceRequest) -> Result<ServiceAnswer, i32> {
         let routers = self.routers.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(UNAVAILABLE)?;
         let router = routers.get(service).ok_or(UNKNOWN)?;
         let ServiceRequest { method, target, headers, body } = request;
         let request = Request::new(method, &target, headers, body, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let answer = runtime.block_on(async { tokio::time::timeout(MOST_TIME, router.dispatch(request)).await });
+        let answer = tokio::time::timeout(MOST_TIME, router.dispatch(request)).await;
         let response = answer.map_err(|_| UNAVAILABLE)?;
         let Body::Whole(body) = response.body else { return Err(FAILED) };
         let texts = response.headers.iter().filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
@@ -82,5 +94,13 @@ impl OwnServices {
             headers: std::iter::once(content_type).chain(texts).collect(),
             body,
         })
+    }
+}
+
+impl ShellServices for OwnServices {
+    fn call(&self, service: &str, request: ServiceRequest) -> Result<ServiceAnswer, i32> {
+        // Who serves requests in this thread cannot wait in it.
+        let runtime = self.runtime.as_ref().filter(|_| Handle::try_current().is_err()).ok_or(UNAVAILABLE)?;
+        runtime.block_on(self.ask(service, request))
     }
 }

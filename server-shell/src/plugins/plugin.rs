@@ -17,6 +17,7 @@ use super::instance::Instance;
 use super::load::{Permission, PluginLibrary};
 use super::metrics::Ending;
 use super::own_services::OwnServices;
+use super::process::{Lost, ProcessLimits};
 use super::refusal::Refusal;
 use super::threads::run_beside;
 use crate::settings::OnPanic;
@@ -46,6 +47,10 @@ pub struct PluginPlan {
     pub copies: PathBuf,
     /// The program does not start without it.
     pub is_required: bool,
+    /// Its library is loaded by a process of its own first.
+    pub is_probed: bool,
+    /// It runs in processes of its own, which are bounded so.
+    pub process: Option<ProcessLimits>,
     /// How it is bounded.
     pub limits: Limits,
     /// What it may read.
@@ -100,6 +105,12 @@ pub enum Failure {
     /// It has failed.
     #[error("has failed")]
     Failed,
+    /// Its process has ended meanwhile.
+    #[error("has ended while it worked on the request")]
+    Ended,
+    /// Its process is being started.
+    #[error("is being started again")]
+    NotRunning,
 }
 
 impl Plugin {
@@ -152,6 +163,10 @@ impl Plugin {
             tally.ended(Ending::Busy, begun.elapsed());
             return Err(Failure::Busy);
         };
+        if let Some(remote) = instance.remote() {
+            let outcome = remote.handle(&call, slot, limits.request_time, limits.most_requests).await;
+            return self.finish_apart(&instance, outcome, begun, limits.request_time);
+        }
         let is_serial = self.library.properties.is_serial;
         if !self.library.properties.is_blocking {
             let outcome = if is_serial { instance.handle_in_turn(&call) } else { instance.handle(&call) };
@@ -184,12 +199,32 @@ impl Plugin {
         }
         match tokio::time::timeout(limits.request_time, answered).await {
             Ok(outcome) => outcome.unwrap_or(Err(Failure::Failed)),
-            Err(_) => {
-                tracing::error!("[PLUGINS]: {} has not answered a request within {:?}", self.name(), limits.request_time);
-                tally.ended(Ending::TimedOut, begun.elapsed());
-                Err(Failure::TimedOut(limits.request_time))
-            }
+            Err(_) => Err(self.timed_out(begun, limits.request_time)),
         }
+    }
+
+    fn timed_out(&self, begun: Instant, time: Duration) -> Failure {
+        tracing::error!("[PLUGINS]: {} has not answered a request within {time:?}", self.name());
+        self.library.tally.ended(Ending::TimedOut, begun.elapsed());
+        Failure::TimedOut(time)
+    }
+
+    /// Counts what came of a request to another process, and sees to panics.
+    fn finish_apart(
+        self: &Arc<Self>,
+        instance: &Arc<Instance>,
+        outcome: Result<Result<Reply, CallError>, Lost>,
+        begun: Instant,
+        time: Duration,
+    ) -> Result<Reply, Failure> {
+        let failure = match outcome {
+            Ok(outcome) => return self.finish(instance, outcome, begun, true),
+            Err(Lost::TimedOut) => return Err(self.timed_out(begun, time)),
+            Err(Lost::Ended) => Failure::Ended,
+            Err(Lost::NotRunning) => Failure::NotRunning,
+        };
+        self.library.tally.ended(Ending::Lost, begun.elapsed());
+        Err(failure)
     }
 
     /// Counts what came of a request, and sees to panics.
@@ -228,6 +263,7 @@ impl Plugin {
         tracing::error!("[PLUGINS]: {} has panicked at a request; answered 500", self.name());
         let is_current = self.instance().is_some_and(|current| Arc::ptr_eq(&current, instance));
         match self.plan().limits.on_panic {
+            OnPanic::Abort if let Some(remote) = instance.remote() => remote.kill(),
             OnPanic::Abort => {
                 // The log may not get as far. In one piece, since the log writes to the same place.
                 let message = format!("gridshell: the plugin {} has panicked, and OnPanic = abort\n", self.name());
@@ -309,17 +345,10 @@ impl Plugin {
         let control = instance.control.clone().lock_owned();
         let control = tokio::time::timeout(HEALTH_TIME, control).await;
         let control = control.with_context(|| format!("{} is busy with a command", self.name()))?;
-        let (kept, texts) = (instance.controls(), texts.clone());
+        let (controls, texts) = (instance.controls(), texts.clone());
         let reconfigure = move || {
             let _control = control;
-            let raw = (*kept).as_ref();
-            // It may read other sections while it takes the change over.
-            raw.host().context().change_texts(texts.clone());
-            let status = raw.reconfigure(&texts);
-            if status != OK {
-                raw.host().context().change_texts_back();
-            }
-            status
+            controls.reconfigure(&texts)
         };
         match run_beside(self.name(), self.plan().limits.start_time, reconfigure).await {
             Ok(OK) => Ok(true),
@@ -335,10 +364,10 @@ impl Plugin {
         let Ok(control) = instance.control.clone().try_lock_owned() else {
             return Some("busy with a command".to_owned());
         };
-        let kept = instance.controls();
+        let controls = instance.controls();
         let ask = move || {
             let _control = control;
-            (*kept).as_ref().health()
+            controls.health()
         };
         match run_beside(self.name(), HEALTH_TIME, ask).await {
             Ok((NOT_SUPPORTED, _)) => None,
@@ -354,8 +383,8 @@ impl Plugin {
     /// It has no commands, is busy, or fails.
     pub async fn command(&self, line: &str, write: impl FnMut(&str) + Send + 'static) -> Result<()> {
         let Some(instance) = self.instance() else { bail!("{} {}", self.name(), Failure::Disabled) };
-        let kept = instance.controls();
-        if !self.library.properties.capabilities.console || !(*kept).as_ref().has_commands() {
+        let controls = instance.controls();
+        if !self.library.properties.capabilities.console || !controls.has_commands() {
             bail!("{} has no commands", self.name());
         }
         let Ok(control) = instance.control.clone().try_lock_owned() else {
@@ -364,7 +393,7 @@ impl Plugin {
         let line = line.to_owned();
         let run = move || {
             let _control = control;
-            (*kept).as_ref().command(&line, write)
+            controls.command(&line, write)
         };
         match run_beside(self.name(), self.plan().limits.request_time, run).await {
             Ok(OK) => Ok(()),
@@ -380,6 +409,7 @@ impl Plugin {
         match self.instance() {
             _ if self.trouble().is_disabled => "disabled",
             None => "ended",
+            Some(instance) if instance.remote().is_some_and(|remote| !remote.is_running()) => "restarting",
             Some(instance) if instance.is_suspect() => "suspect",
             Some(_) => "running",
         }

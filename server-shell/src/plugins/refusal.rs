@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The steps of loading (plugins.md section 5.4), but for the probe in a child process.
+/// The steps of loading (plugins.md section 5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// It is on the list, and its name is a plain one.
@@ -15,6 +15,8 @@ pub enum Step {
     Elf,
     /// It is not loaded yet.
     Loaded,
+    /// A process of its own can load it.
+    Probe,
     /// The system maps it, and its constructors run.
     Open,
     /// Its symbols are there.
@@ -30,6 +32,27 @@ pub enum Step {
 }
 
 impl Step {
+    /// All of them, in order.
+    pub const ALL: [Self; 12] = [
+        Self::Name,
+        Self::File,
+        Self::Hash,
+        Self::Elf,
+        Self::Loaded,
+        Self::Probe,
+        Self::Open,
+        Self::Symbols,
+        Self::Versions,
+        Self::Table,
+        Self::Properties,
+        Self::Create,
+    ];
+
+    /// The step whose failure this code stands for.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.code() == code)
+    }
+
     /// The number of the step.
     pub fn number(self) -> u8 {
         match self {
@@ -38,6 +61,7 @@ impl Step {
             Self::Hash => 3,
             Self::Elf => 4,
             Self::Loaded => 5,
+            Self::Probe => 6,
             Self::Open => 7,
             Self::Symbols | Self::Versions | Self::Table => 8,
             Self::Properties => 9,
@@ -53,6 +77,7 @@ impl Step {
             Self::Hash => 3,
             Self::Elf => 4,
             Self::Loaded => 5,
+            Self::Probe => 6,
             Self::Open => 10,
             Self::Symbols => 20,
             Self::Versions => 21,

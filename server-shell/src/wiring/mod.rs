@@ -35,4 +35,5 @@ pub use name2key::{
     plan_name2key_web_connector, plan_remote_name2key_service, plan_remote_name2key_web_service,
 };
 pub use plan::{ConnectorKind, ConnectorPlan, Plan, Planner, plan};
+pub use plugin::plugin_permission;
 pub use plugins::PluginsView;

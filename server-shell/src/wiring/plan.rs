@@ -110,19 +110,29 @@ pub struct Planner<'a> {
 /// Reads and checks the whole configuration. The plan is there unless the program cannot start at all; the problems are all there
 /// are, errors and warnings, in the order of the configuration's reading.
 pub fn plan(configuration: &Configuration) -> (Option<Plan>, Vec<Problem>) {
-    let mut planner = Planner {
-        configuration,
-        problems: configuration.warnings().to_vec(),
-        not_yet: false,
-        asset_keeping: KnownAssetKeeping::default(),
-        plugins: NamedPlugins::default(),
-    };
+    let mut planner = Planner::new(configuration);
     let plan = planner.plan();
     planner.warn_of_unread_keys();
     (plan, planner.problems)
 }
 
 impl<'a> Planner<'a> {
+    /// Nothing is planned yet.
+    pub(super) fn new(configuration: &'a Configuration) -> Self {
+        Planner {
+            configuration,
+            problems: configuration.warnings().to_vec(),
+            not_yet: false,
+            asset_keeping: KnownAssetKeeping::default(),
+            plugins: NamedPlugins::default(),
+        }
+    }
+
+    /// All that was reported.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     fn plan(&mut self) -> Option<Plan> {
         let startup = self.read("Startup", StartupOptions::read);
         let logging = self.read("Logging", LoggingOptions::read);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gridshell_config::{ConnectorEntry, ModuleName};
+use gridshell_config::{Configuration, ConnectorEntry, ModuleName, Problem};
 
 use super::{ConnectorKind, Planner};
-use crate::plugins::{Entries, Limits, Permission, PluginPlan, Texts, check_file, plugin_name};
-use crate::settings::{PluginOptions, PluginsOptions, Seconds};
+use crate::plugins::{Entries, Limits, Permission, PluginPlan, ProcessLimits, Texts, check_file, plugin_name};
+use crate::settings::{Isolation, PluginOptions, PluginsOptions, Seconds};
 
 /// A service of a plugin, as something names it: `libx.so:service`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,28 @@ pub fn plan_plugin_service(planner: &mut Planner<'_>, section: &str, key: &str, 
     Some(PluginService { plugin, service: name.class.clone() })
 }
 
+/// What the configuration permits a file that is to be a plugin: folder and list, and the hash that it must have.
+///
+/// # Errors
+/// What is wrong with the configuration of plugins.
+pub fn plugin_permission(configuration: &Configuration, file: &str) -> Result<(Permission, Option<String>), Vec<Problem>> {
+    let mut planner = Planner::new(configuration);
+    let file = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    let section = section_of(plugin_name(file).unwrap_or(file));
+    let common = planner.read("Plugins", PluginsOptions::read);
+    let options = planner.read(&section, PluginOptions::read);
+    let permitted = common.zip(options).and_then(|(common, options)| {
+        planner.check_limits(&section, &options)?;
+        Some((planner.permission(&common)?, hash_of(&options)))
+    });
+    permitted.ok_or_else(|| planner.into_problems())
+}
+
+/// The hash that the operator has said.
+fn hash_of(options: &PluginOptions) -> Option<String> {
+    Some(options.sha256.clone()).filter(|text| !text.is_empty())
+}
+
 fn section_of(plugin: &str) -> String {
     format!("Plugin:{plugin}")
 }
@@ -91,20 +113,18 @@ impl Planner<'_> {
         let plan = common.and_then(|common| {
             let options = options?;
             self.check_limits(&section, &options)?;
-            let directory = PathBuf::from(&common.directory);
-            if !directory.is_absolute() {
-                let message = "is needed for plugins: the absolute path of their folder".to_owned();
-                self.error("Plugins", "Directory", message);
-                return None;
-            }
+            let permission = self.permission(&common)?;
             let texts = Arc::new(self.texts_of(&section, &options.config_sections));
             Some(PluginPlan {
                 name,
                 file: file.to_owned(),
-                permission: Permission { directory, allow: common.allow, allow_unmarked: common.allow_unmarked },
-                sha256: Some(options.sha256).filter(|text| !text.is_empty()),
+                permission,
+                sha256: hash_of(&options),
                 copies: Path::new(&common.state_directory).join("plugins"),
                 is_required,
+                is_probed: common.probe,
+                process: (options.isolation == Isolation::Process)
+                    .then_some(ProcessLimits { memory_megabytes: options.most_memory, open_files: options.most_files }),
                 limits: Limits {
                     most_requests: options.most_requests,
                     request_time: options.request_time.0,
@@ -124,6 +144,16 @@ impl Planner<'_> {
         });
         self.plugins.misses_required |= is_required && plan.is_none();
         plan
+    }
+
+    fn permission(&mut self, common: &PluginsOptions) -> Option<Permission> {
+        let directory = PathBuf::from(&common.directory);
+        if !directory.is_absolute() {
+            let message = "is needed for plugins: the absolute path of their folder".to_owned();
+            self.error("Plugins", "Directory", message);
+            return None;
+        }
+        Some(Permission { directory, allow: common.allow.clone(), allow_unmarked: common.allow_unmarked })
     }
 
     fn check_limits(&mut self, section: &str, options: &PluginOptions) -> Option<()> {

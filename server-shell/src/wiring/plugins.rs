@@ -16,8 +16,8 @@ use gridshell_connectors::transport::Transport;
 use super::ConnectorPlan;
 use super::plugin::PluginService;
 use crate::plugins::{
-    CheckedFile, OwnServices, Plugin, PluginConnector, PluginLibrary, PluginPlan, PluginTransport, Refusal, Residents,
-    ServiceRouters, Step, Texts, check_file, check_file_in, run_beside,
+    CheckedFile, OwnServices, Plugin, PluginConnector, PluginLibrary, PluginPlan, PluginTransport, ProcessLimits, Refusal,
+    Residents, ServiceRouters, Step, Texts, check_file, check_file_in, run_beside,
 };
 
 /// How often a plugin can be loaded anew: its old code stays (plugins.md section 5.7).
@@ -95,6 +95,10 @@ impl Plugins {
             && plan.sha256.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(&current.library.sha256))
         {
             let old = current.plan();
+            if old.process != plan.process {
+                let library = self.library(plan).await?;
+                return self.start(library, plan).await;
+            }
             if old.texts == plan.texts {
                 return Ok(current);
             }
@@ -126,8 +130,12 @@ impl Plugins {
             let plan = plan.clone();
             tokio::task::spawn_blocking(move || check_file(&plan.file, &plan.permission, plan.sha256.as_deref())).await??
         };
-        let known = self.residents.of(&plan.name).find(|library| library.sha256 == checked.sha256);
-        if let Some(library) = known {
+        self.residents.forget_ended();
+        if let Some(limits) = plan.process {
+            return self.library_apart(checked, limits, plan).await;
+        }
+        let here = || self.residents.of(&plan.name).filter(|library| !library.is_apart());
+        if let Some(library) = here().find(|library| library.sha256 == checked.sha256) {
             return Ok(library.clone());
         }
         self.residents.check_history(&checked)?;
@@ -144,6 +152,7 @@ impl Plugins {
             ),
         };
         self.residents.check(&checked)?;
+        let checked = if plan.is_probed { self.probe(checked).await? } else { checked };
         let (sha256, file) = (checked.sha256.clone(), plan.file.clone());
         let loaded = run_beside(&plan.name, plan.limits.start_time, move || PluginLibrary::load(checked)).await;
         let loaded = loaded.unwrap_or_else(|error| {
@@ -151,6 +160,42 @@ impl Plugins {
             Err(Refusal::new(&file, Step::Symbols, "loading", "that it ends", error))
         });
         Ok(self.residents.remember(sha256, loaded)?)
+    }
+
+    /// Step 6.
+    async fn probe(&mut self, checked: CheckedFile) -> Result<CheckedFile> {
+        self.residents.check_blocked(&checked)?;
+        let probe = tokio::task::spawn_blocking(move || (PluginLibrary::probe(&checked), checked));
+        let (outcome, checked) = probe.await?;
+        if let Err(refusal) = &outcome {
+            self.residents.block(&checked.file, &checked.sha256, refusal);
+        }
+        outcome?;
+        Ok(checked)
+    }
+
+    /// The plugin's code in processes of its own: nothing of it stays in this one, so it can be loaded as often as it is changed.
+    async fn library_apart(
+        &mut self,
+        checked: CheckedFile,
+        limits: ProcessLimits,
+        plan: &PluginPlan,
+    ) -> Result<Arc<PluginLibrary>> {
+        let is_same =
+            |library: &&Arc<PluginLibrary>| library.sha256 == checked.sha256 && library.process_limits() == Some(limits);
+        if let Some(library) = self.residents.of(&plan.name).find(is_same) {
+            return Ok(library.clone());
+        }
+        self.residents.check_blocked(&checked)?;
+        let (file, sha256) = (checked.file.clone(), checked.sha256.clone());
+        let load = tokio::task::spawn_blocking(move || PluginLibrary::load_apart(checked, limits));
+        match load.await? {
+            Ok(library) => Ok(self.residents.add_apart(library)),
+            Err(refusal) => {
+                self.residents.block(&file, &sha256, &refusal);
+                Err(refusal.into())
+            }
+        }
     }
 
     /// A way to a service of a plugin. `fitting` is the service that is asked for where none is named.

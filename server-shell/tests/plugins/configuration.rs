@@ -70,8 +70,9 @@ fn a_plugin_listens_on_the_port_of_its_entry() {
     }
 }
 
+/// All that is printed is read, and the defaults are what one writes.
 #[test]
-fn all_options_are_printed() {
+fn all_options_are_printed_and_read() {
     let (status, options) = common::run(TempDir::new().unwrap().path(), &["options"]);
     assert_eq!(status, Some(0));
     for text in
@@ -79,4 +80,22 @@ fn all_options_are_printed() {
     {
         assert!(options.contains(text), "{text:?} is not in\n{options}");
     }
+    // As `Key = default`, without those that the configuration has already.
+    let defaults = |section: &str| -> String {
+        let lines = options.lines().skip_while(|line| *line != section).skip(1).take_while(|line| !line.starts_with('['));
+        let keys = lines.filter_map(|line| line.strip_prefix("    ").filter(|line| !line.starts_with(' ')));
+        let pairs = keys.filter_map(|line| line.strip_suffix(')')?.split_once(" (")?.1.split_once(", ").map(|it| (line, it.1)));
+        let pairs = pairs.map(|(line, default)| (line.split(' ').next().unwrap(), if default == "none" { "" } else { default }));
+        pairs
+            .filter(|(key, _)| !["Directory", "Allow"].contains(key))
+            .map(|(key, default)| format!("{key} = {default}\n"))
+            .collect()
+    };
+    let plugins = Plugins::new().with("good", &[]);
+    let sections = format!("{}[Plugin:good]\n{}", defaults("[Plugins]"), defaults("[Plugin:<name>]"));
+    assert!(sections.contains("AllowUnmarked = false\n") && sections.contains("AuthType = \"None\"\n"), "{sections}");
+    let said = check(&plugins, "a = \"libgood.so\"", &sections);
+    assert!(said.contains("0 errors, 0 warnings"), "{said}");
+    let said = check(&plugins, "a = \"libgood.so\"", "Nonsense = 1\n");
+    assert!(said.contains("Plugins/Nonsense: nobody reads this key"), "{said}");
 }

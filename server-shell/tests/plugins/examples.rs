@@ -12,18 +12,18 @@ use super::databases::asset_battery;
 use super::*;
 
 /// The asset plugin in C.
-fn asset_files(plugins: Plugins) -> Plugins {
+pub fn asset_files(plugins: Plugins) -> Plugins {
     let file = plugins.path("asset_files");
     compile_c(&workspace("examples/plugins/asset-files-c/asset_files.c"), &file, &[]);
     Plugins { files: vec!["libasset_files.so".to_owned()], ..plugins }
 }
 
-/// A shell whose assets are those of the plugin in C; `cache` is the value of CacheMegabytes.
-fn assets_in_files(cache: u32) -> Shell {
+/// A shell whose assets are those of the plugin in C; `cache` is the value of CacheMegabytes, `keys` go into the plugin's section.
+pub fn assets_in_files(cache: u32, keys: &str) -> Shell {
     let plugins = asset_files(Plugins::new());
     let assets = plugins.folder.path().join("assets");
     fs::create_dir(&assets).unwrap();
-    let ini = plugins.ini_with("", &format!("[Plugin:asset_files]\nDirectory = {}\n", assets.display()));
+    let ini = plugins.ini_with("", &format!("[Plugin:asset_files]\nDirectory = {}\n{keys}\n", assets.display()));
     let service = format!(
         "[AssetService]\n    LocalServiceModule = \"libasset_files.so:asset\"\n    CacheMegabytes = {cache}\n    AllowRemoteDelete = true\n    \
          AllowRemoteDeleteAllTypes = true\n"
@@ -35,7 +35,7 @@ fn assets_in_files(cache: u32) -> Shell {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_asset_plugin_in_c_keeps_the_promises_of_the_service() {
     for cache in [64, 0] {
-        let shell = assets_in_files(cache);
+        let shell = assets_in_files(cache, "");
         let service = RemoteAssetService::new(HttpTransport::new(shell.port));
         asset_battery::battery(&service, Backend::Sqlite).await;
         assert!(!shell.output().contains("[PLUGINS]: asset_files has"), "{}", shell.output());
@@ -45,7 +45,7 @@ async fn the_asset_plugin_in_c_keeps_the_promises_of_the_service() {
 /// Answers that are in the cache must not keep an instance that was replaced.
 #[test]
 fn what_is_remembered_of_a_plugin_goes_with_it() {
-    let shell = assets_in_files(64);
+    let shell = assets_in_files(64, "");
     assets_are_well(&shell);
     assets_are_well(&shell);
     let source = fs::read_to_string(workspace("examples/plugins/asset-files-c/asset_files.c")).unwrap();

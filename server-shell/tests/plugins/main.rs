@@ -7,10 +7,13 @@ mod common;
 mod databases;
 
 mod answers;
+mod check;
 mod configuration;
 mod examples;
 mod faults;
 mod load;
+mod probe;
+mod process;
 mod refused;
 mod reload;
 

@@ -12,15 +12,17 @@
  *   CREATE_STATUS, PROPERTY_STATUS          what those functions return
  *   SLOW_CREATE                             milliseconds
  *   UNDEFINED                               it needs a function that nobody has
- *   CRASH                                   its constructor ends the process
+ *   CRASH, HANG                             its constructor ends the process, or does not end
  *   NO_RECONFIGURE                          it does not take changed sections over
  */
 #define _POSIX_C_SOURCE 200809L
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gridshell_plugin.h"
 
@@ -52,6 +54,10 @@ GS_EXPORT uint32_t gridshell_plugin_abi_minor(void) { return MINOR; }
 
 #ifdef CRASH
 __attribute__((constructor)) static void crash(void) { abort(); }
+#endif
+#ifdef HANG
+static void pause_for(long milliseconds);
+__attribute__((constructor)) static void hang(void) { pause_for(3600000); }
 #endif
 #ifdef UNDEFINED
 extern void gridshell_no_such_function(void);
@@ -288,6 +294,28 @@ static int32_t respond(instance *self, const gs_request *request, gs_response *r
         response->body.len = len;
         response->owner_token = bytes;
         return GS_OK;
+    }
+    if (is(rest, "/crash")) {
+        static int *volatile nowhere;
+        *nowhere = 1;
+        return GS_FAILED;
+    }
+    if (is(rest, "/sum")) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < request->body.len; i++) sum = sum * 31 + request->body.ptr[i];
+        snprintf(line, sizeof(line), "%llu", (unsigned long long)sum);
+        return text(response, line);
+    }
+    if (is(rest, "/files")) {
+        int files[2000], count = 0;
+        while (count < 2000 && (files[count] = open("/dev/null", O_RDONLY)) >= 0) count++;
+        for (int i = 0; i < count; i++) close(files[i]);
+        snprintf(line, sizeof(line), "%d", count);
+        return text(response, line);
+    }
+    if (is(rest, "/pid")) {
+        snprintf(line, sizeof(line), "%ld", (long)getpid());
+        return text(response, line);
     }
     if (is(rest, "/counts")) {
         pthread_mutex_lock(&lock);

@@ -51,6 +51,8 @@ impl CommandHandler for List {
             let current = self.view.current.iter().find(|plugin| Arc::ptr_eq(&plugin.library, library));
             let state = match (current, living) {
                 (Some(plugin), _) => plugin.state(),
+                // Nothing is left of it.
+                (None, 0) if library.is_apart() => continue,
                 (None, 0) => "replaced",
                 (None, _) => "ending",
             };

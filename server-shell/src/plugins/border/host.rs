@@ -80,17 +80,10 @@ unsafe fn with_context(ctx: *mut c_void, work: impl FnOnce(&Context) -> i32) -> 
 /// # Safety
 /// As the header says of `log`.
 unsafe extern "C" fn log(ctx: *mut c_void, level: i32, text: Str) {
-    let level = match level {
-        abi::LOG_ERROR => Level::Error,
-        abi::LOG_WARN => Level::Warn,
-        abi::LOG_INFO => Level::Info,
-        abi::LOG_DEBUG => Level::Debug,
-        _ => Level::Trace,
-    };
     // SAFETY: promised by the caller.
     unsafe {
         with_context(ctx, |context| {
-            context.log(level, text.as_str().unwrap_or("(a text that is not UTF-8)"));
+            context.log(Level::of_code(level), text.as_str().unwrap_or("(a text that is not UTF-8)"));
             abi::OK
         });
     }

@@ -131,6 +131,11 @@ impl Code {
         text.map(|text| Some(text.to_owned())).ok_or_else(|| "a text that is not UTF-8".to_owned())
     }
 
+    /// Whether the plugin has commands for the console.
+    pub fn has_commands(&self) -> bool {
+        self.command.is_some()
+    }
+
     /// Makes an instance.
     ///
     /// # Errors
@@ -168,7 +173,7 @@ impl RawInstance {
 
     /// Whether the plugin has commands for the console.
     pub fn has_commands(&self) -> bool {
-        self.code.command.is_some()
+        self.code.has_commands()
     }
 
     /// Calls `handle` with a request of the header's form.
