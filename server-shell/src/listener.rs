@@ -84,8 +84,7 @@ impl Listener {
     /// # Errors
     /// A port that is taken or not permitted; the message names the address.
     pub fn start(options: ListenerOptions, router: Arc<Router>, log: Arc<RequestLog>) -> io::Result<Self> {
-        let answerer = Answerer::new(options.port, router, options.limits.clone(), options.trusted_proxies.clone(), log);
-        Self::serve(options, Arc::new(Current::new(answerer)), &[])
+        Self::begin(options, router, log, &[])
     }
 
     /// A listener that takes this one's place: on the same sockets where the addresses are the same, and until [`Listener::change`]
@@ -102,8 +101,13 @@ impl Listener {
     /// # Errors
     /// As [`Listener::start`].
     pub fn restart(&self, options: ListenerOptions, router: Arc<Router>, log: Arc<RequestLog>) -> io::Result<Self> {
+        Self::begin(options, router, log, &self.sockets())
+    }
+
+    /// A listener with connectors of its own, on those of the `open` sockets that its addresses have.
+    fn begin(options: ListenerOptions, router: Arc<Router>, log: Arc<RequestLog>, open: &[Listening]) -> io::Result<Self> {
         let answerer = Answerer::new(options.port, router, options.limits.clone(), options.trusted_proxies.clone(), log);
-        Self::serve(options, Arc::new(Current::new(answerer)), &self.sockets())
+        Self::serve(options, Arc::new(Current::new(answerer)), open)
     }
 
     /// Whether [`Listener::change`] is enough for these options. A certificate is read anew at each change, so that it can be renewed.

@@ -98,11 +98,12 @@ impl AssetConnector {
             tracing::warn!(asset_id = %id.escape_debug(), "asked for an asset whose id is no UUID");
             return Ok(None);
         };
-        let with_flags = self.cache.tells_mutable_apart();
-        if let (Form::Document, false, Some(documents)) = (form, with_flags, &self.documents) {
-            return self.cache.get_or_load(id, form, || load_document(documents.clone(), id)).await;
-        }
-        self.cache.get_or_load(id, form, || load(self.service.clone(), id, form, with_flags)).await
+        // What is in the cache needs none of this.
+        let load = || {
+            let with_flags = self.cache.tells_mutable_apart();
+            load(self.service.clone(), self.documents.clone().filter(|_| !with_flags), id, form, with_flags)
+        };
+        self.cache.get_or_load(id, form, load).await
     }
 
     /// A miss, or the redirect in its place: nothing of address and path is normalised (assets.md section 3).
@@ -240,15 +241,21 @@ fn pieces(rest: &str) -> impl Iterator<Item = &str> {
     rest.split(['/', '?', '&']).filter(|piece| !piece.is_empty())
 }
 
-async fn load_document(documents: Arc<dyn AssetDocuments>, id: Uuid) -> Result<Option<Answer>> {
-    let Some(body) = documents.document(id).await? else { return Ok(None) };
-    Ok(Some(Answer { body, content_type: "text/xml", tag: None, is_mutable: false }))
-}
-
 /// Asks the service for an answer. The content alone tells nothing of the flags; with `with_flags` the whole asset is asked for instead.
-async fn load(service: Arc<dyn AssetService>, id: Uuid, form: Form, with_flags: bool) -> Result<Option<Answer>> {
+/// Nor do `documents`, which are passed on as they are where there are any.
+async fn load(
+    service: Arc<dyn AssetService>,
+    documents: Option<Arc<dyn AssetDocuments>>,
+    id: Uuid,
+    form: Form,
+    with_flags: bool,
+) -> Result<Option<Answer>> {
     match form {
         Form::Document => {
+            if let Some(documents) = documents {
+                let Some(body) = documents.document(id).await? else { return Ok(None) };
+                return Ok(Some(Answer { body, content_type: "text/xml", tag: None, is_mutable: false }));
+            }
             let Some(asset) = service.get(id).await? else { return Ok(None) };
             let body = codec::encode_asset(&asset, dotnet::Style::Indented).map_err(|error| unwritable(id, &error))?;
             Ok(Some(Answer { body, content_type: "text/xml", tag: None, is_mutable: asset.metadata.flags.may_change() }))

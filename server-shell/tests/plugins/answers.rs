@@ -141,39 +141,49 @@ fn a_plugin_asks_the_shell() {
         .with("modest", &["CAPABILITIES=\"http\""])
         .start("[Plugin:good]\nConfigSections = Shared\nWord = x\nOdd = 1\n[Shared]\nKey = value\n");
     assets_are_well(&shell);
+    what_it_asks_is_answered(&shell);
+}
+
+#[test]
+fn commands_and_health() {
+    let shell = Plugins::new().with("good", &[]).with("modest", &["CAPABILITIES=\"http\""]).start("");
+    let list = commands_are_answered(&shell);
+    for text in ["Name", "good", "1.0.0", "test", "running", "good: in good health"] {
+        assert!(list.contains(text), "{text}: {list}");
+    }
+    assert!(shell.output().contains("[PLUGIN good]: made 1.0.0"));
+}
+
+/// The plugin `good`, which reads its key Word, asks the shell for all that there is; `modest` may not.
+pub fn what_it_asks_is_answered(shell: &Shell) {
     // The service answers as over HTTP, without the protection of private connectors.
-    assert_eq!(text(&shell, "/good/call?/assets/a55e7000-0000-4000-8000-000000000001/data"), "hello");
-    assert_eq!(ask(&shell, "/good/call?/assets/a55e7000-0000-4000-8000-000000000009/data").0, 404);
-    assert_eq!(text(&shell, "/good/call-unknown?/"), "status -2");
-    assert_eq!(text(&shell, "/modest/call?/"), "status -3");
+    assert_eq!(text(shell, "/good/call?/assets/a55e7000-0000-4000-8000-000000000001/data"), "hello");
+    assert_eq!(ask(shell, "/good/call?/assets/a55e7000-0000-4000-8000-000000000009/data").0, 404);
+    assert_eq!(text(shell, "/good/call-unknown?/"), "status -2");
+    assert_eq!(text(shell, "/modest/call?/"), "status -3");
     // Its own section, and those that are listed, alone.
-    assert_eq!(text(&shell, "/good/config?Plugin:good:Word"), "x");
-    assert_eq!(text(&shell, "/good/config?Shared:Key"), "value");
-    assert_eq!(text(&shell, "/good/config?Shared:Other"), "status -2");
-    assert_eq!(text(&shell, "/good/config?DatabaseService:ConnectionString"), "status -3");
-    assert_eq!(text(&shell, "/modest/config?Shared:Key"), "status -3");
+    assert_eq!(text(shell, "/good/config?Plugin:good:Word"), "x");
+    assert_eq!(text(shell, "/good/config?Shared:Key"), "value");
+    assert_eq!(text(shell, "/good/config?Shared:Other"), "status -2");
+    assert_eq!(text(shell, "/good/config?DatabaseService:ConnectionString"), "status -3");
+    assert_eq!(text(shell, "/modest/config?Shared:Key"), "status -3");
     assert!(shell.output().contains("good does not read the key Odd of its section [Plugin:good]"));
     assert!(!shell.output().contains("the key Word of its section"));
     // Paths are registered at the beginning.
-    assert_eq!(text(&shell, "/good/late-route"), "status -3");
-    assert_eq!(text(&shell, "/good/metric"), "status 0");
+    assert_eq!(text(shell, "/good/late-route"), "status -3");
+    assert_eq!(text(shell, "/good/metric"), "status 0");
     let metrics = common::try_get(shell.admin_port, "/metrics").unwrap();
     let counter = ["plugin=\"good\",name=\"asked\"", "name=\"asked\",plugin=\"good\""];
     let counter = counter.map(|labels| format!("gridshell_plugin_counter_total{{{labels}}} 2"));
     assert!(counter.iter().any(|line| metrics.text().contains(line)), "{}", metrics.text());
 }
 
-#[test]
-fn commands_and_health() {
-    let shell = Plugins::new().with("good", &[]).with("modest", &["CAPABILITIES=\"http\""]).start("");
-    let said = console(&shell, "plugin good say a few words");
+/// Commands of the plugins `good` and `modest`; gives what `plugin list` prints.
+pub fn commands_are_answered(shell: &Shell) -> String {
+    let said = console(shell, "plugin good say a few words");
     assert!(said.contains("you said: say a few words") && said.contains("and no more"), "{said}");
-    assert!(console(&shell, "plugin good fail").contains("good has failed with status 1"));
-    assert!(console(&shell, "plugin good panic").contains("good has panicked"));
-    assert!(console(&shell, "plugin modest say").contains("modest has no commands"));
-    let list = console(&shell, "plugin list");
-    for text in ["Name", "good", "1.0.0", "test", "running", "good: in good health"] {
-        assert!(list.contains(text), "{text}: {list}");
-    }
-    assert!(shell.output().contains("[PLUGIN good]: made 1.0.0"));
+    assert!(console(shell, "plugin good fail").contains("good has failed with status 1"));
+    assert!(console(shell, "plugin good panic").contains("good has panicked"));
+    assert!(console(shell, "plugin modest say").contains("modest has no commands"));
+    console(shell, "plugin list")
 }

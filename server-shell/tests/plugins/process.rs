@@ -7,6 +7,7 @@ use gridshell_services::database::Backend;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::answers::{commands_are_answered, what_it_asks_is_answered};
 use super::common::client::HttpTransport;
 use super::databases::asset_battery;
 use super::examples::assets_in_files;
@@ -126,29 +127,9 @@ fn it_asks_the_server_over_the_socket() {
             "[Plugin:good]\n{APART}ConfigSections = Shared\nWord = x\nOdd = 1\n[Plugin:modest]\n{APART}[Shared]\nKey = value\n"
         ));
     assets_are_well(&shell);
-    assert_eq!(text(&shell, "/good/call?/assets/a55e7000-0000-4000-8000-000000000001/data"), "hello");
-    assert_eq!(ask(&shell, "/good/call?/assets/a55e7000-0000-4000-8000-000000000009/data").0, 404);
-    assert_eq!(text(&shell, "/good/call-unknown?/"), "status -2");
-    assert_eq!(text(&shell, "/modest/call?/"), "status -3");
-    assert_eq!(text(&shell, "/good/config?Plugin:good:Word"), "x");
-    assert_eq!(text(&shell, "/good/config?Shared:Key"), "value");
-    assert_eq!(text(&shell, "/good/config?Shared:Other"), "status -2");
-    assert_eq!(text(&shell, "/good/config?DatabaseService:ConnectionString"), "status -3");
-    assert!(shell.output().contains("good does not read the key Odd of its section [Plugin:good]"));
+    what_it_asks_is_answered(&shell);
     shell.wait_for_output("[PLUGIN good]: made 1.0.0");
-    assert_eq!(text(&shell, "/good/late-route"), "status -3");
-    assert_eq!(text(&shell, "/good/metric"), "status 0");
-    let metrics = common::try_get(shell.admin_port, "/metrics").unwrap();
-    let counter = ["plugin=\"good\",name=\"asked\"", "name=\"asked\",plugin=\"good\""];
-    let counter = counter.map(|labels| format!("gridshell_plugin_counter_total{{{labels}}} 2"));
-    assert!(counter.iter().any(|line| metrics.text().contains(line)), "{}", metrics.text());
-
-    let said = console(&shell, "plugin good say a few words");
-    assert!(said.contains("you said: say a few words") && said.contains("and no more"), "{said}");
-    assert!(console(&shell, "plugin good fail").contains("good has failed with status 1"));
-    assert!(console(&shell, "plugin good panic").contains("good has panicked"));
-    assert!(console(&shell, "plugin modest say").contains("modest has no commands"));
-    let list = console(&shell, "plugin list");
+    let list = commands_are_answered(&shell);
     assert!(list.contains("running") && list.contains("good: in good health"), "{list}");
 }
 
