@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Plugins against what is built in, in the same process and at the same time: a fixed answer, a GET of an asset without cache; both again
-# with the plugins in processes of their own. Then a million requests: memory must not grow, and what was handed out must be given back.
+# Plugins against what is built in, in the same process and turn about: a text of 27 bytes, a GET of an asset without cache; both again with
+# the plugins in processes of their own. Then a million requests: memory must not grow, and what was handed out must be given back.
 
 bench_plugin() {
     local folder=$work/plugin compared=(plugin "built in")
@@ -34,16 +34,20 @@ compile_plugin() {
 }
 
 # start_with_plugins FOLDER ISOLATION: starts gridshell with assets on SQLite, without cache, and the plugins: `greeting` and `counting`
-# beside them, `asset_files` as the service of a second port, at $plugin_assets.
+# beside them, `asset_files` as the service of a second port, at $plugin_assets, and other assets on SQLite with a cache, at
+# $cached_assets.
 start_with_plugins() {
-    local folder=$1 isolation=$2 port_admin port_assets
+    local folder=$1 isolation=$2 port_admin port_assets port_cached
     free_port
     port_admin=$port
     free_port
     port_assets=$port
     free_port
+    port_cached=$port
+    free_port
     gridshell=http://127.0.0.1:$port
     plugin_assets=http://127.0.0.1:$port_assets
+    cached_assets=http://127.0.0.1:$port_cached
     mkdir -p "$folder/assets"
     cat >"$folder/gridshell.ini" <<INI
 [Startup]
@@ -53,6 +57,7 @@ MaxRequestsPerConnection = 0
 [ServiceList]
 Assets = "asset"
 PluginAssets = "PluginAssets@$port_assets/asset"
+CachedAssets = "CachedAssets@$port_cached/asset"
 Greeting = "libgreeting.so"
 Counting = "libcounting.so"
 [DatabaseService]
@@ -61,6 +66,9 @@ ConnectionString = "URI=file:$folder/gridshell.db"
 [AssetService]
 LocalServiceModule = "asset"
 CacheMegabytes = 0
+[CachedAssets]
+LocalServiceModule = "asset"
+ConnectionString = "URI=file:$folder/cached.db"
 [PluginAssets]
 LocalServiceModule = "libasset_files.so:asset"
 CacheMegabytes = 0
@@ -85,10 +93,14 @@ INI
     wait_until "gridshell on port $port" 60 "$pid" "$folder/log" listens "$port" || fail "could not start gridshell: $(cat "$folder/log")"
 }
 
-# compare_plugins LABEL AIM_OF_GREETING AIM_OF_ASSETS: the cheapest answer that is built in is that to `GET /assets/`: 200 and no body.
+# compare_plugins LABEL AIM_OF_GREETING AIM_OF_ASSETS: what is built in and answers as many bytes as the greeting is the data of an asset, from
+# the cache. The cheapest answer that is built in, 200 and no body to `GET /assets/`, shows what an answer costs at least.
 compare_plugins() {
     local ours theirs
-    compare "greeting$1 (built in: GET /assets/)" "$2" "$gridshell/greeting" "$gridshell/assets/"
+    theirs=$(python3 "$parts/assets.py" post "$cached_assets" 27)
+    compare "greeting of 27 bytes$1 (built in: data of an asset from the cache)" "$2" "$gridshell/greeting/whoever-is-greeted" \
+        "$cached_assets/assets/$theirs/data"
+    compare "the same$1 (built in: GET /assets/, no body)" "" "$gridshell/greeting/whoever-is-greeted" "$gridshell/assets/"
     ours=$(python3 "$parts/assets.py" post "$plugin_assets" 2048)
     theirs=$(python3 "$parts/assets.py" post "$gridshell" 2048)
     compare "asset of 2 KB from the plugin in C$1 (built in: SQLite), no cache" "$3" "$plugin_assets/assets/$ours" \

@@ -13,6 +13,8 @@ use gridshell_connectors::upstream::{GroupState, Standing, UpstreamGroup};
 use gridshell_services::database::Database;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+use crate::plugins::Plugin;
+
 /// Upper bounds of the latency histograms, in seconds.
 const BUCKETS: [f64; 12] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
@@ -50,6 +52,8 @@ pub struct Watched {
     pub databases: Vec<(String, Database)>,
     /// Of each at least one member must be usable.
     pub upstreams: Vec<Arc<UpstreamGroup>>,
+    /// All of them have to be usable. Their requests under way are measured when somebody asks for the metrics.
+    pub plugins: Vec<Arc<Plugin>>,
     /// Connectors that could not be loaded: with one of them the program is never ready.
     pub failed: Vec<String>,
 }
@@ -129,6 +133,16 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
             report.push_str(&format!("upstreams of {name}: none can be used\n"));
         }
     }
+    for plugin in &watched.plugins {
+        let (name, state) = (plugin.name(), plugin.state());
+        if plugin.is_usable() {
+            report.push_str(&format!("plugin {name}: ok\n"));
+        } else {
+            ready = false;
+            tracing::warn!(plugin = name, state, "not ready: a plugin cannot be used");
+            report.push_str(&format!("plugin {name}: {state}\n"));
+        }
+    }
     for connector in &watched.failed {
         ready = false;
         report.push_str(&format!("{connector}: could not be loaded\n"));
@@ -143,7 +157,11 @@ fn is_usable(group: &GroupState) -> bool {
 }
 
 async fn render(state: web::Data<State>) -> HttpResponse {
-    for (name, database) in &state.watched().databases {
+    let watched = state.watched();
+    for plugin in &watched.plugins {
+        plugin.measure();
+    }
+    for (name, database) in &watched.databases {
         let pool = database.pool_state();
         for (state, connections) in [("in_use", pool.in_use), ("idle", pool.idle)] {
             metrics::gauge!("gridshell_database_connections", "database" => name.clone(), "state" => state)

@@ -11,7 +11,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_appender::rolling;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -43,6 +43,21 @@ impl Log {
     /// # Errors
     /// `Levels` makes no sense, or a file cannot be written.
     pub fn start(options: &LoggingOptions, file: &str, statistics_file: &str) -> Result<Self> {
+        let levels = Levels::read(&options.levels)?;
+        let most_said = levels.most_said();
+        let (log, subscriber) = Self::new(options, levels, file, statistics_file)?;
+        subscriber.try_init().context("the log is running already")?;
+        log::set_max_level(most_said);
+        Ok(log)
+    }
+
+    /// The log, and who listens for what the program has to say.
+    fn new(
+        options: &LoggingOptions,
+        levels: Levels,
+        file: &str,
+        statistics_file: &str,
+    ) -> Result<(Self, impl Subscriber + Send + Sync)> {
         let console = Arc::new(OnceLock::new());
         let (console_level, console_level_handle) = reload::Layer::new(LevelFilter::TRACE);
         let lines = ConsoleLayer { console: console.clone(), format: options.console_format };
@@ -59,23 +74,18 @@ impl Log {
         let log = open(file, "logfile")?.map(|writer| file_layer(options.file_format, writer));
         let statistics = open(statistics_file, "StatsLogFile")?
             .map(|writer| tracing_subscriber::fmt::layer().event_format(StatisticsFormat).with_writer(writer));
-        let levels = Levels::read(&options.levels)?;
-        let most_said = levels.most_said();
         let Levels([line_levels, file_levels]) = levels;
         let (line_levels, line_levels_handle) = reload::Layer::new(line_levels);
         let (file_levels, file_levels_handle) = reload::Layer::new(file_levels);
-        tracing_subscriber::registry()
-            .with(lines.with_filter(console_level).with_filter(line_levels).with_filter(filter_fn(is_message)))
-            .with(log.with_filter(file_levels).with_filter(filter_fn(is_message)))
-            .with(statistics.with_filter(filter_fn(|metadata| !is_message(metadata))))
-            .try_init()
-            .context("the log is running already")?;
-        log::set_max_level(most_said);
+        let subscriber = tracing_subscriber::registry()
+            .with(lines.with_filter(console_level.and(line_levels).and(messages())))
+            .with(log.with_filter(file_levels.and(messages())))
+            .with(statistics.with_filter(filter_fn(|metadata| !is_message(metadata)).with_max_level_hint(Level::INFO)));
         let set_levels: [SetLevels; 2] = [
             Box::new(move |levels| line_levels_handle.reload(levels)),
             Box::new(move |levels| file_levels_handle.reload(levels)),
         ];
-        Ok(Self { console_level: console_level_handle, set_levels, console, _files: guards })
+        Ok((Self { console_level: console_level_handle, set_levels, console, _files: guards }, subscriber))
     }
 
     /// Sets what is logged from now on.
@@ -146,6 +156,11 @@ impl Levels {
             Some(Level::TRACE) => log::LevelFilter::Trace,
         }
     }
+}
+
+/// Lets messages through. It has a hint, since without one no event could be known beforehand to be for nobody.
+fn messages() -> FilterFn {
+    filter_fn(is_message as fn(&Metadata<'_>) -> bool).with_max_level_hint(LevelFilter::TRACE)
 }
 
 /// Whether it is for the log; recorded statistics are for their own file only (shell.md section 7.1).
@@ -323,5 +338,31 @@ impl Visit for JsonFields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// actix traces each request many times; whoever asks each filter each time about that loses one request in twenty.
+    #[test]
+    fn what_nobody_wants_is_not_asked_about() {
+        let hint = |levels: &str| {
+            let options = LoggingOptions {
+                levels: levels.to_owned(),
+                console_format: LogFormat::Text,
+                file_format: LogFormat::Text,
+                rotation: Rotation::Never,
+                keep_files: 0,
+            };
+            let (log, subscriber) = Log::new(&options, Levels::read(levels).unwrap(), "", "").unwrap();
+            let before = subscriber.max_level_hint();
+            log.set_levels(Levels::read("warn,gridshell=debug").unwrap()).unwrap();
+            (before, subscriber.max_level_hint())
+        };
+        assert_eq!(hint("info"), (Some(LevelFilter::INFO), Some(LevelFilter::DEBUG)));
+        assert_eq!(hint("error"), (Some(LevelFilter::INFO), Some(LevelFilter::DEBUG)), "recorded statistics are of level info");
+        assert_eq!(hint("trace"), (Some(LevelFilter::TRACE), Some(LevelFilter::DEBUG)));
     }
 }

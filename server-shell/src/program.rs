@@ -237,7 +237,8 @@ impl Running {
         if let Some(admin) = &self.admin {
             let (databases, upstreams) = (built.databases.clone(), built.needed_upstreams.clone());
             let failed = built.failed.iter().map(|connector| connector.text.clone()).collect();
-            admin.watch(Watched { databases, upstreams, failed });
+            let plugins = built.plugins.current.clone();
+            admin.watch(Watched { databases, upstreams, plugins, failed });
         }
         self.console.commands().replace_services(|commands| register_service_commands(commands, built, &self.view));
         self.retiring.spawn(async move {

@@ -91,6 +91,22 @@ fn check_tells_all_mistakes_at_once_each_with_its_line() {
 }
 
 #[test]
+fn a_cache_that_another_section_has_the_size_of_is_told() {
+    let second = "Other = \"Other@8004/OpenSim.Server.Handlers.dll:AssetServiceConnector\"\n[DatabaseService]";
+    let other = |key: &str| {
+        SMALL.replace("[DatabaseService]", second)
+            + "[Other]\nLocalServiceModule = \"OpenSim.Services.AssetService.dll:AssetService\"\n"
+            + key
+    };
+    assert_eq!(run(folder(&other("CacheMegabytes = 64\n")).path(), &["check"]), (Some(0), "0 errors, 0 warnings\n".to_owned()));
+    let ini = other("CacheMegabytes = 0\n");
+    let (code, output) = run(folder(&ini).path(), &["check"]);
+    let line = line_of(&ini, "CacheMegabytes");
+    let message = "Other/CacheMegabytes: [AssetService] has the same assets, and its cache of 64 MB is used here too";
+    assert!(code == Some(0) && output.contains(&format!("warning: Robust.ini:{line}: {message}")), "{output}");
+}
+
+#[test]
 fn what_makes_a_start_impossible_ends_with_1_and_says_where() {
     for (name, ini, at, messages) in [
         ("no [Network]", SMALL.replace("[Network]", "[Netz]"), None, vec!["Section [Network] not found, server can't start"]),

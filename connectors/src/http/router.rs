@@ -281,7 +281,9 @@ impl OperationMetrics {
 
     fn record(&self, response: &Response, elapsed: Duration, received: usize) {
         self.count(response, elapsed);
-        self.received.increment(received as u64);
+        if received > 0 {
+            self.received.increment(received as u64);
+        }
         self.sent.increment(response.body.length().unwrap_or(0));
     }
 

@@ -1,5 +1,6 @@
 //! Requests and responses.
 
+use std::borrow::Cow;
 use std::ffi::c_void;
 
 use crate::abi::{self, Bytes, Pair, Str};
@@ -84,7 +85,7 @@ pub struct Response {
     /// The HTTP status, 200 to 599.
     pub status: u16,
     /// The headers. Content-Length, Date and those of the connection are the server's.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -96,7 +97,7 @@ impl Response {
     }
 
     /// Status 200 with a body of this content type.
-    pub fn with_body(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn with_body(content_type: impl Into<Cow<'static, str>>, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..Self::new(200) }.with_header("Content-Type", content_type)
     }
 
@@ -112,17 +113,14 @@ impl Response {
     }
 
     /// The same response with a further header.
-    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Hands the response over to the server, until [`take_back`].
     pub(crate) fn hand_over(self, out: &mut abi::Response) {
-        let held = Box::new(Held {
-            pairs: pairs(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
-            response: self,
-        });
+        let held = Box::new(Held { pairs: pairs(self.headers.iter().map(|(name, value)| (&**name, &**value))), response: self });
         out.status = held.response.status.into();
         out.headers = held.pairs.as_ptr();
         out.header_count = held.pairs.len();
@@ -140,7 +138,7 @@ impl Response {
             unsafe { (texts(abi::pairs(response.headers, response.header_count)?)?, response.body.as_slice()?) };
         Some(Self {
             status: u16::try_from(response.status).ok()?,
-            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            headers: headers.into_iter().map(|(name, value)| (name.to_owned().into(), value.to_owned().into())).collect(),
             body: body.to_vec(),
         })
     }

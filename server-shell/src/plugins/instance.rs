@@ -18,7 +18,6 @@ use super::threads::{Pool, run_within};
 /// An instance of a plugin. When the last who has it lets go, and the last byte of its answers was given back, it is destroyed, in a
 /// thread of its own.
 pub struct Instance {
-    library: Arc<PluginLibrary>,
     body: Body,
     /// The paths that it has registered.
     pub routes: Vec<Route>,
@@ -81,7 +80,6 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.instance.busy.fetch_sub(1, Ordering::AcqRel);
-        self.instance.library.tally.end();
     }
 }
 
@@ -109,7 +107,6 @@ impl Instance {
             }
         };
         Ok(Self {
-            library: library.clone(),
             body,
             routes,
             pool: Pool::new(library.name),
@@ -157,8 +154,12 @@ impl Instance {
     pub fn slot(self: &Arc<Self>, most: usize) -> Option<Slot> {
         let more = |busy: usize| (busy < most).then_some(busy + 1);
         self.busy.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        self.library.tally.begin();
         Some(Slot { instance: self.clone() })
+    }
+
+    /// How many places are taken.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// The process that it is in, when that is not this one.

@@ -84,14 +84,9 @@ impl Tally {
         self.panics.increment(1);
     }
 
-    /// A request begins.
-    pub fn begin(&self) {
-        self.in_flight.increment(1.0);
-    }
-
-    /// A request lets go of its place.
-    pub fn end(&self) {
-        self.in_flight.decrement(1.0);
+    /// So many requests are under way. For whoever asks, since counting them twice would cost every request.
+    pub fn under_way(&self, requests: usize) {
+        self.in_flight.set(requests as f64);
     }
 
     /// Requests and failures since the start.

@@ -142,6 +142,10 @@ impl Plugin {
         self.plan.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn limits(&self) -> Limits {
+        self.plan.read().unwrap_or_else(PoisonError::into_inner).limits
+    }
+
     /// The configuration says this of it from now on.
     pub fn change_plan(&self, plan: PluginPlan) {
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
@@ -152,7 +156,7 @@ impl Plugin {
     /// # Errors
     /// There is no answer.
     pub async fn answer(self: &Arc<Self>, call: BorrowedCall<'_>) -> Result<Reply, Failure> {
-        let limits = self.plan().limits;
+        let limits = self.limits();
         let begun = Instant::now();
         let tally = &self.library.tally;
         let Some(instance) = self.instance() else {
@@ -164,19 +168,24 @@ impl Plugin {
             return Err(Failure::Busy);
         };
         if let Some(remote) = instance.remote() {
-            let outcome = remote.handle(&call, slot, limits.request_time, limits.most_requests).await;
+            let late = {
+                let (plugin, instance) = (self.clone(), instance.clone());
+                move |outcome| drop(plugin.finish(&instance, outcome, None))
+            };
+            let outcome = remote.handle(&call, slot, limits.request_time, limits.most_requests, late).await;
             return self.finish_apart(&instance, outcome, begun, limits.request_time);
         }
         let is_serial = self.library.properties.is_serial;
         if !self.library.properties.is_blocking {
             let outcome = if is_serial { instance.handle_in_turn(&call) } else { instance.handle(&call) };
             drop(slot);
-            if begun.elapsed() > limits.request_time {
-                let elapsed_ms = begun.elapsed().as_millis() as u64;
+            let elapsed = begun.elapsed();
+            if elapsed > limits.request_time {
+                let elapsed_ms = elapsed.as_millis() as u64;
                 tracing::error!(elapsed_ms, "[PLUGINS]: {} has waited, though it says that it is not blocking", self.name());
                 instance.suspect();
             }
-            return self.finish(&instance, outcome, begun, true);
+            return self.finish(&instance, outcome, Some(elapsed));
         }
         let (answer, answered) = oneshot::channel();
         let job = {
@@ -185,7 +194,8 @@ impl Plugin {
                 // Nobody waits any more: it is not begun.
                 if !answer.is_closed() {
                     let outcome = instance.handle(&call.borrow());
-                    let outcome = plugin.finish(&instance, outcome, begun, !answer.is_closed());
+                    let waited = (!answer.is_closed()).then(|| begun.elapsed());
+                    let outcome = plugin.finish(&instance, outcome, waited);
                     drop(slot);
                     // Who has asked may be gone; then the response is given back here.
                     drop(answer.send(outcome));
@@ -218,7 +228,7 @@ impl Plugin {
         time: Duration,
     ) -> Result<Reply, Failure> {
         let failure = match outcome {
-            Ok(outcome) => return self.finish(instance, outcome, begun, true),
+            Ok(outcome) => return self.finish(instance, outcome, Some(begun.elapsed())),
             Err(Lost::TimedOut) => return Err(self.timed_out(begun, time)),
             Err(Lost::Ended) => Failure::Ended,
             Err(Lost::NotRunning) => Failure::NotRunning,
@@ -227,13 +237,12 @@ impl Plugin {
         Err(failure)
     }
 
-    /// Counts what came of a request, and sees to panics.
+    /// Counts what came of a request, if somebody has `waited` for it until now, and sees to panics.
     fn finish(
         self: &Arc<Self>,
         instance: &Arc<Instance>,
         outcome: Result<Reply, CallError>,
-        begun: Instant,
-        somebody_waits: bool,
+        waited: Option<Duration>,
     ) -> Result<Reply, Failure> {
         let ending = match &outcome {
             Ok(reply) if reply.status.is_server_error() => Ending::Error,
@@ -241,8 +250,8 @@ impl Plugin {
             Err(CallError::Status(PANIC)) => Ending::Panic,
             Err(_) => Ending::Failed,
         };
-        if somebody_waits {
-            self.library.tally.ended(ending, begun.elapsed());
+        if let Some(waited) = waited {
+            self.library.tally.ended(ending, waited);
         }
         match &outcome {
             Ok(_) => {}
@@ -262,7 +271,7 @@ impl Plugin {
         instance.suspect();
         tracing::error!("[PLUGINS]: {} has panicked at a request; answered 500", self.name());
         let is_current = self.instance().is_some_and(|current| Arc::ptr_eq(&current, instance));
-        match self.plan().limits.on_panic {
+        match self.limits().on_panic {
             OnPanic::Abort if let Some(remote) = instance.remote() => remote.kill(),
             OnPanic::Abort => {
                 // The log may not get as far. In one piece, since the log writes to the same place.
@@ -350,7 +359,7 @@ impl Plugin {
             let _control = control;
             controls.reconfigure(&texts)
         };
-        match run_beside(self.name(), self.plan().limits.start_time, reconfigure).await {
+        match run_beside(self.name(), self.limits().start_time, reconfigure).await {
             Ok(OK) => Ok(true),
             Ok(NOT_SUPPORTED) => Ok(false),
             Ok(status) => bail!("{} cannot use its changed section: status {status}", self.name()),
@@ -395,7 +404,7 @@ impl Plugin {
             let _control = control;
             controls.command(&line, write)
         };
-        match run_beside(self.name(), self.plan().limits.request_time, run).await {
+        match run_beside(self.name(), self.limits().request_time, run).await {
             Ok(OK) => Ok(()),
             Ok(NOT_SUPPORTED) => bail!("{} has no such command", self.name()),
             Ok(PANIC) => bail!("{} has panicked", self.name()),
@@ -415,6 +424,16 @@ impl Plugin {
         }
     }
 
+    /// Whether it can be asked: not disabled, and its process runs.
+    pub fn is_usable(&self) -> bool {
+        self.instance().is_some_and(|instance| instance.remote().is_none_or(|remote| remote.is_running()))
+    }
+
+    /// Brings the metric of its requests under way up to date.
+    pub fn measure(&self) {
+        self.library.tally.under_way(self.instance().map_or(0, |instance| instance.busy()));
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.library.name
@@ -426,6 +445,13 @@ impl Plugin {
 
     fn trouble(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        // A plugin in its place is measured anew.
+        self.library.tally.under_way(0);
     }
 }
 

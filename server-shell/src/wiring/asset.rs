@@ -106,6 +106,7 @@ pub fn plan_asset_connector(planner: &mut Planner<'_>, section: &str) -> Option<
     let name = &module.module;
     let service = plan_service_of(planner, section, name)?;
     let options = options?;
+    warn_of_other_cache(planner, section, &service, options.cache_megabytes);
     Some(ConnectorKind::Asset(AssetConnectorPlan {
         service,
         cache_bytes: options.cache_megabytes.saturating_mul(1024 * 1024),
@@ -115,6 +116,18 @@ pub fn plan_asset_connector(planner: &mut Planner<'_>, section: &str) -> Option<
             redirect_url: Some(options.redirect_url).filter(|url| !url.is_empty()),
         },
     }))
+}
+
+/// Connectors over the same assets share one cache, which is as large as the first of them wants.
+fn warn_of_other_cache(planner: &mut Planner<'_>, section: &str, service: &AssetServicePlan, megabytes: u64) {
+    match planner.asset_caches.iter().find(|(_, known, _)| known.is_same(service)) {
+        Some((first, _, size)) if *size != megabytes => {
+            let message = format!("[{first}] has the same assets, and its cache of {size} MB is used here too");
+            planner.warn(section, "CacheMegabytes", message);
+        }
+        Some(_) => {}
+        None => planner.asset_caches.push((section.to_owned(), service.clone(), megabytes)),
+    }
 }
 
 /// The service that a section names.

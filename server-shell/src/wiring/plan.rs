@@ -7,7 +7,7 @@ use gridshell_config::{Configuration, ConnectorEntry, ModuleName, Problem, Reade
 use gridshell_connectors::http::ServiceAuthentication;
 use gridshell_services::library::LibraryOptions;
 
-use super::asset::AssetConnectorPlan;
+use super::asset::{AssetConnectorPlan, AssetServicePlan};
 use super::asset_keeping::KnownAssetKeeping;
 use super::baked_texture::BakedTextureServicePlan;
 use super::fastcgi::{FastCgiPlan, plan_fastcgi};
@@ -101,6 +101,8 @@ pub struct Planner<'a> {
     problems: Vec<Problem>,
     /// Set when what a connector needs exists in OpenSimulator but not here yet; said once, as a warning.
     not_yet: bool,
+    /// The sizes of caches of assets in memory, in megabytes, each with the first section that has it and whose assets they are.
+    pub(super) asset_caches: Vec<(String, AssetServicePlan, u64)>,
     /// What is kept of the assets of other shells, by whom.
     pub(super) asset_keeping: KnownAssetKeeping,
     /// What is known of the plugins that were named.
@@ -123,6 +125,7 @@ impl<'a> Planner<'a> {
             configuration,
             problems: configuration.warnings().to_vec(),
             not_yet: false,
+            asset_caches: Vec::new(),
             asset_keeping: KnownAssetKeeping::default(),
             plugins: NamedPlugins::default(),
         }

@@ -23,6 +23,23 @@ fn a_plugin_that_panics_is_disabled_and_the_others_go_on() {
 }
 
 #[test]
+fn a_panic_that_nobody_waits_for_counts() {
+    for isolation in ["none", "process"] {
+        let shell =
+            Plugins::new().with("bad", &[]).start(&format!("[Plugin:bad]\nRequestTimeout = 0.2\nIsolation = {isolation}\n"));
+        let readiness = || common::try_get(shell.admin_port, "/readyz").unwrap();
+        assert!(readiness().status == 200 && readiness().text().contains("plugin bad: ok"), "{}", readiness().text());
+        for _ in 0..3 {
+            assert_eq!(shell.get("/bad/late-panic").status, 504);
+        }
+        shell.wait_for_output("bad has panicked 3 times within 60 s and is disabled");
+        assert_eq!(shell.get("/bad").status, 503);
+        assert_eq!(readiness().status, 503);
+        assert!(readiness().text().contains("plugin bad: disabled"), "{}", readiness().text());
+    }
+}
+
+#[test]
 fn two_panics_make_it_suspect() {
     let shell = Plugins::new().with("bad", &[]).start("");
     assert_eq!([shell.get("/bad/panic").status, shell.get("/bad/panic").status], [500, 500]);

@@ -11,6 +11,7 @@ mod check;
 mod configuration;
 mod examples;
 mod faults;
+mod guide;
 mod load;
 mod probe;
 mod process;

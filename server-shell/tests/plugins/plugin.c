@@ -284,6 +284,10 @@ static int32_t respond(instance *self, const gs_request *request, gs_response *r
         pause_for(atol(line));
         return text(response, "slept");
     }
+    if (is(rest, "/late-panic")) {
+        pause_for(2000);
+        return GS_PANIC;
+    }
     if (is(rest, "/big")) {
         size_t len = 64 << 20;
         uint8_t *bytes = malloc(len);

@@ -124,7 +124,7 @@ fn every_function_is_reached() {
         // SAFETY: not released yet.
         String::from_utf8(unsafe { response.body.as_slice() }.expect("a body").to_vec()).expect("text")
     });
-    let answer = Response { status: 404, headers: vec![("x".to_owned(), "y".to_owned())], body: b"answer".to_vec() };
+    let answer = Response { status: 404, headers: vec![("x".into(), "y".into())], body: b"answer".to_vec() };
     let lines = [
         "Ok(\"välue\")".to_owned(),
         "Err(Unknown)".to_owned(),

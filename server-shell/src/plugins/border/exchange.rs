@@ -82,7 +82,8 @@ impl BorrowedCall<'_> {
             .iter()
             .filter_map(|(name, value)| Some(Pair { name: Str::new(name.as_str()), value: text(value)? }))
             .collect();
-        let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
+        let mut buffer = [0; 45];
+        let peer = self.peer.map_or("", |peer| text_of(peer, &mut buffer));
         use_it(&abi::Request {
             struct_size: size_of::<abi::Request>() as u32,
             service: Str::new(self.service),
@@ -93,9 +94,37 @@ impl BorrowedCall<'_> {
             headers: headers.as_ptr(),
             header_count: headers.len(),
             body: abi::Bytes::new(self.body),
-            peer: Str::new(&peer),
+            peer: Str::new(peer),
         })
     }
+}
+
+/// The text of an address, which has room in `buffer`: memory of its own would be got and given back for each request.
+fn text_of(peer: IpAddr, buffer: &mut [u8; 45]) -> &str {
+    let mut length = 0;
+    let mut put = |byte: u8| {
+        buffer[length] = byte;
+        length += 1;
+    };
+    match peer {
+        // Nearly every request has one, and the formatter takes twenty times as long.
+        IpAddr::V4(address) => {
+            for (index, octet) in address.octets().into_iter().enumerate() {
+                if index > 0 {
+                    put(b'.');
+                }
+                if octet >= 100 {
+                    put(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    put(b'0' + octet / 10 % 10);
+                }
+                put(b'0' + octet % 10);
+            }
+        }
+        IpAddr::V6(address) => address.to_string().bytes().for_each(put),
+    }
+    str::from_utf8(&buffer[..length]).unwrap_or_default()
 }
 
 impl OwnedCall {
@@ -213,4 +242,21 @@ fn read_headers(pairs: &[Pair]) -> Result<HeaderMap, String> {
         }
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_everywhere() {
+        let written = |peer: IpAddr| text_of(peer, &mut [0; 45]).to_owned();
+        for octet in 0..=255 {
+            let peer = IpAddr::from([octet, 0, 255 - octet, octet / 2]);
+            assert_eq!(written(peer), peer.to_string());
+        }
+        for text in ["::1", "::ffff:255.255.255.255", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"] {
+            assert_eq!(written(text.parse().unwrap()), text);
+        }
+    }
 }

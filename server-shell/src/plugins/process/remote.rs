@@ -135,7 +135,7 @@ impl Remote {
     }
 
     /// Lets the plugin answer a request, and waits for that as long as `time`. `slot` is kept until the plugin has answered, however long
-    /// that takes. When `most` requests are overdue, the process is ended.
+    /// that takes; `late` gets what comes too late. When `most` requests are overdue, the process is ended.
     ///
     /// # Errors
     /// Outside: there is no answer. Inside: the plugin fails.
@@ -145,6 +145,7 @@ impl Remote {
         slot: S,
         time: Duration,
         most: usize,
+        late: impl FnOnce(Result<Reply, CallError>) + Send + 'static,
     ) -> Result<Result<Reply, CallError>, Lost> {
         let peer = call.peer.map(|peer| peer.to_string()).unwrap_or_default();
         let headers = call.headers.iter();
@@ -160,15 +161,20 @@ impl Remote {
         });
         let connection = self.shared.connection().ok_or(Lost::NotRunning)?;
         let place = Arc::new(Place { _slot: slot, shared: self.shared.clone(), is_overdue: AtomicBool::new(false) });
-        let answered = match connection.ask(&message, call.body.clone(), None, Some(Box::new(place.clone()))) {
+        let mut answered = match connection.ask(&message, call.body.clone(), None, Some(Box::new(place.clone()))) {
             Ok(answered) => answered,
             Err(NotAsked::Over) => return Err(Lost::NotRunning),
             Err(NotAsked::TooLarge) => return Ok(Err(CallError::Malformed("the request does not fit into a frame".to_owned()))),
         };
-        match tokio::time::timeout(time, answered).await {
+        match tokio::time::timeout(time, &mut answered).await {
             Ok(Ok(frame)) => Ok(read_answer(&frame)),
             Ok(Err(_)) => Err(Lost::Ended),
             Err(_) => {
+                self.shared.runtime.spawn(async move {
+                    if let Ok(frame) = answered.await {
+                        late(read_answer(&frame));
+                    }
+                });
                 if place.give_up() >= most {
                     tracing::error!(
                         "[PLUGINS]: {} answers none of the {most} requests that it has; its process is ended",
