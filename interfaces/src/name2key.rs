@@ -44,10 +44,13 @@ impl Grid {
     /// Checks what every store demands.
     ///
     /// # Errors
-    /// `Refused` for a text that is too long or has control characters.
+    /// `Refused` for a text that is too long, has control characters, or is nothing but white space, which no XML keeps.
     pub fn check(&self) -> Result<()> {
-        if self.0.len() > MAX_GRID_BYTES || self.0.chars().any(char::is_control) {
-            return Err(ServiceError::refused(format!("a grid is at most {MAX_GRID_BYTES} bytes without control characters")));
+        let is_blank = !self.0.is_empty() && self.0.trim().is_empty();
+        if is_blank || self.0.len() > MAX_GRID_BYTES || self.0.chars().any(char::is_control) {
+            let message =
+                format!("a grid is at most {MAX_GRID_BYTES} bytes without control characters, and not white space alone");
+            return Err(ServiceError::refused(message));
         }
         Ok(())
     }
@@ -127,7 +130,7 @@ impl Registration {
     /// Checks what every store demands.
     ///
     /// # Errors
-    /// `Refused` for an empty or too long name, a name with control characters, the zero UUID, a grid that is too long
+    /// `Refused` for an empty or too long name, a name with control characters, the zero UUID, and a grid that [`Grid::check`] refuses
     /// (name2key.md section 12.1).
     pub fn check(&self) -> Result<()> {
         check_name(&self.name).map_err(ServiceError::refused)?;

@@ -78,11 +78,11 @@ impl FromStr for GridOfAddresses {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let entry = |entry: &str| {
             let (network, grid) = entry.split_once(char::is_whitespace).ok_or_else(|| AddressError::NoGrid(entry.to_owned()))?;
-            let grid = grid.trim();
-            if grid.len() > MAX_GRID_BYTES || grid.chars().any(char::is_control) {
-                return Err(AddressError::Grid(grid.to_owned()));
+            let grid = Grid(grid.trim().to_owned());
+            if grid.check().is_err() {
+                return Err(AddressError::Grid(grid.0));
             }
-            Ok((network.parse()?, Grid(grid.to_owned())))
+            Ok((network.parse()?, grid))
         };
         Ok(Self(entries.map(entry).collect::<Result<_, _>>()?))
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gridshell_interfaces::name2key::{Grid, MAX_GRID_BYTES, Name2KeyService, NameEntry};
+use gridshell_interfaces::name2key::{Grid, Name2KeyService, NameEntry};
 use uuid::Uuid;
 
 use super::GridOfAddresses;
@@ -57,7 +57,7 @@ impl Face {
     /// (name2key.md section 12, number 1).
     ///
     /// # Errors
-    /// It is too long or has control characters.
+    /// It is none, as [`Grid::check`] has it.
     pub(super) fn grid(&self, request: &Request, parameters: &Parameters<'_>, suffix: Option<String>) -> Result<Grid, Refusal> {
         let grid = match (parameters.filled("grid"), suffix) {
             (Some(grid), _) => Grid(grid.to_owned()),
@@ -67,10 +67,10 @@ impl Face {
                 None => Grid(shard(request).trim().to_owned()),
             },
         };
-        if grid.0.len() > MAX_GRID_BYTES || grid.0.chars().any(char::is_control) {
-            return Err(Refusal::Grid);
+        match grid.check() {
+            Ok(()) => Ok(grid),
+            Err(_) => Err(Refusal::Grid),
         }
-        Ok(grid)
     }
 
     /// The same for a look-up: `None` when nobody says.

@@ -153,12 +153,9 @@ impl Words {
 
     fn grid(&mut self) -> Result<Option<Grid>> {
         let Some(grid) = self.value("grid") else { return Ok(None) };
-        ensure!(
-            grid.len() <= gridshell_interfaces::name2key::MAX_GRID_BYTES && !grid.chars().any(char::is_control),
-            "a grid is at most {} bytes without control characters",
-            gridshell_interfaces::name2key::MAX_GRID_BYTES
-        );
-        Ok(Some(Grid(grid)))
+        let grid = Grid(grid);
+        grid.check().map_err(|error| anyhow::anyhow!(error.message))?;
+        Ok(Some(grid))
     }
 
     /// The only plain word.

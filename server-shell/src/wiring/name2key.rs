@@ -12,7 +12,7 @@ use gridshell_connectors::name2key::{
     GoslOptions, GridOfAddresses, Name2KeyConnector, Name2KeyGoslConnector, Name2KeyWebConnector, Network, RegistrationOptions,
     RegistrationPolicy, Spelling, WebOptions,
 };
-use gridshell_interfaces::name2key::{Grid, MAX_GRID_BYTES, Name2KeyService};
+use gridshell_interfaces::name2key::{Grid, Name2KeyService};
 use gridshell_services::database::Database;
 use gridshell_services::name2key::{Name2KeyOptions, Name2KeySources, SqlName2KeyService};
 use uuid::Uuid;
@@ -222,8 +222,8 @@ pub fn plan_remote_name2key_web_service(planner: &mut Planner<'_>, section: &str
 pub fn plan_name2key_service(planner: &mut Planner<'_>, section: &str) -> Option<Name2KeyServicePlan> {
     let database = plan_database(planner, section);
     let options = planner.read(section, Name2KeyServiceOptions::read)?;
-    if let Some(grid) = options.default_grids.iter().find(|grid| grid.len() > MAX_GRID_BYTES) {
-        planner.error(section, "DefaultGrids", format!("{grid:?} is longer than {MAX_GRID_BYTES} bytes"));
+    if let Some((grid, error)) = options.default_grids.iter().find_map(|grid| Some((grid, Grid(grid.clone()).check().err()?))) {
+        planner.error(section, "DefaultGrids", format!("{grid:?}: {}", error.message));
         return None;
     }
     let opt_out = match options.opt_out_file.as_str() {

@@ -272,6 +272,7 @@ async fn bad_registrations_change_nothing(service: &dyn Name2KeyService) {
         Registration { name: "n".repeat(10_000), ..good.clone() },
         Registration { grid: grid(&"g".repeat(MAX_GRID_BYTES + 1)), ..good.clone() },
         Registration { grid: grid("a\nb"), ..good.clone() },
+        Registration { grid: grid(" "), ..good.clone() },
     ] {
         assert_eq!(service.register(&bad).await.expect_err("refused").kind, ErrorKind::Refused, "{bad:?}");
     }

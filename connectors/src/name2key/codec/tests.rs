@@ -166,8 +166,8 @@ fn answers_that_lack_something_are_errors_and_never_nothing() {
 
 fn any_entry() -> impl Strategy<Value = NameEntry> {
     let source = prop_oneof![Just(NameSource::Import), Just(NameSource::Registration), Just(NameSource::Account)];
-    // Names and grids have no control characters.
-    let text = || "[^\\p{Cc}\u{fffe}\u{ffff}]{1,20}";
+    // Names and grids have no control characters, and are not white space alone.
+    let text = || "[^\\p{Cc}\u{fffe}\u{ffff}]{1,20}".prop_filter("blank", |text| !text.trim().is_empty());
     (any::<u128>(), text(), text(), any::<i64>(), any::<i64>(), source, any::<bool>()).prop_map(
         |(key, name, grid, first_seen, last_seen, source, verified)| NameEntry {
             key: Uuid::from_u128(key),

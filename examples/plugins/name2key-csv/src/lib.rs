@@ -112,7 +112,7 @@ fn read(host: &Host, config: &Config<'_>) -> Result<Names, String> {
     if !Path::new(path).is_absolute() {
         return Err(format!("[{section}] Path = {path:?}: the absolute path of a CSV file is needed"));
     }
-    let grid = config.get("Grid").unwrap_or_default();
+    let grid = config.get("Grid").unwrap_or_default().trim();
     if grid.len() > MAX_TEXT_BYTES || grid.chars().any(char::is_control) {
         return Err(format!("[{section}] Grid: at most {MAX_TEXT_BYTES} bytes without control characters"));
     }
