@@ -3,7 +3,7 @@
 #![no_main]
 
 use gridshell_connectors::inventory::codec::{
-    Call, CodecError, Method, decode_asset_permissions, decode_items, decode_result, decode_several_items, decode_skeleton,
+    Call, CodecError, Method, decode_asset_permissions, decode_found_items, decode_items, decode_result, decode_skeleton,
 };
 use gridshell_connectors::wire::form::Form;
 use libfuzzer_sys::fuzz_target;
@@ -32,5 +32,5 @@ fuzz_target!(|body: &[u8]| {
     let _ = decode_asset_permissions(body);
     let _ = decode_skeleton(body);
     let _ = decode_items(body);
-    let _ = decode_several_items(body, 2);
+    let _ = decode_found_items(body);
 });

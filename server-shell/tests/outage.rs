@@ -7,7 +7,7 @@ mod databases;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::{PATIENCE, Shell, asset_document, connect, request, try_get};
 use databases::TestDatabase;
@@ -17,9 +17,6 @@ use tempfile::TempDir;
 const KEPT: &str = "a55e7000-0000-4000-8000-0000000000b1";
 const LATE: &str = "a55e7000-0000-4000-8000-0000000000b2";
 const UNKNOWN: &str = "a55e7000-0000-4000-8000-0000000000b3";
-
-/// Far more than the limits of four seconds in the connection string, far less than those without them.
-const IN_TIME: Duration = Duration::from_secs(14);
 
 /// The program over a proxy, over a database.
 struct Stage {
@@ -61,18 +58,17 @@ fn status(shell: &Shell, method: &str, path: &str, body: &str) -> u16 {
     request(&mut connect(shell.port).unwrap(), method, path, "", body.as_bytes()).unwrap().status
 }
 
-/// Every request is answered 503 in time, and so is /readyz.
+/// Every request is answered 503, and so is /readyz. The log says why, and that it took the time of the connection string.
 fn all_is_down(shell: &Shell, how: &str) {
     thread::scope(|scope| {
         for (method, path, body, _) in requests() {
             scope.spawn(move || {
-                let asked = Instant::now();
                 let answer = request(&mut connect(shell.port).unwrap(), method, &path, "", body.as_bytes()).unwrap();
                 assert_eq!((answer.status, answer.body.len()), (503, 0), "{how}: {method} {path}");
-                assert!(asked.elapsed() < IN_TIME, "{how}: {method} {path} took {:?}", asked.elapsed());
             });
         }
     });
+    shell.wait_for_output("no connection to the database within 4s (Connection Timeout): it cannot be reached, or all 4 connections");
     let ready = try_get(shell.admin_port, "/readyz").unwrap();
     assert!(ready.status == 503 && ready.text().contains(": does not answer"), "{how}: {} {}", ready.status, ready.text());
     assert!(!ready.text().contains("ready"), "{how}: {}", ready.text());

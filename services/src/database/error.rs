@@ -28,6 +28,17 @@ pub enum DatabaseError {
     /// The database did not answer within the statement time limit.
     #[error("the database did not answer within {0:?}")]
     Timeout(Duration),
+    /// No connection could be had.
+    #[error(
+        "no connection to the database within {within:?} (Connection Timeout): it cannot be reached, or all {most} connections (Max Pool \
+         Size) are busy"
+    )]
+    NoConnection {
+        /// How long was waited.
+        within: Duration,
+        /// How many there may be.
+        most: u32,
+    },
     /// The queue of waiting writes is full and stayed so.
     #[error("too many writes are waiting for the database")]
     QueueFull,
@@ -56,7 +67,12 @@ impl DatabaseError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Sql(error) => kind_of(error),
-            Self::Io(_) | Self::NotCommitted(_) | Self::Timeout(_) | Self::QueueFull | Self::Closed => ErrorKind::Unavailable,
+            Self::Io(_)
+            | Self::NotCommitted(_)
+            | Self::Timeout(_)
+            | Self::NoConnection { .. }
+            | Self::QueueFull
+            | Self::Closed => ErrorKind::Unavailable,
             Self::Refused(_) => ErrorKind::Refused,
             Self::Shared(error) => error.kind(),
             Self::Configuration(_) | Self::Panicked | Self::Schema(_) => ErrorKind::Internal,
@@ -279,7 +295,7 @@ mod tests {
             DatabaseError::Timeout(Duration::from_secs(1)),
             DatabaseError::QueueFull,
             DatabaseError::Closed,
-            DatabaseError::Sql(sqlx::Error::PoolTimedOut),
+            DatabaseError::NoConnection { within: Duration::from_secs(1), most: 1 },
             DatabaseError::NotCommitted(Arc::new(sqlx::Error::WorkerCrashed)),
         ] {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");

@@ -43,7 +43,7 @@ where
     DB: sqlx::Database,
     F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
 {
-    let connection = pool.acquire().await?;
+    let connection = acquire(pool).await?;
     match attempt(connection, limit, &operation).await {
         Err(error) if error.is_connection_lost() => {
             tracing::debug!(%error, "connection lost; once more on a fresh one");
@@ -102,7 +102,7 @@ where
     F: for<'c> Fn(&'c mut DB::Connection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
 {
     let begin = begin.into_sql_str();
-    let mut connection = pool.acquire().await?;
+    let mut connection = acquire(pool).await?;
     let mut lost = false;
     for attempt in 1.. {
         let Ok(result) =
@@ -164,16 +164,28 @@ where
     }
 }
 
+async fn acquire<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>> {
+    pool.acquire().await.map_err(|error| match error {
+        sqlx::Error::PoolTimedOut => no_connection(pool.options()),
+        error => error.into(),
+    })
+}
+
+/// The pool does not tell which of the two it is.
+fn no_connection<DB: sqlx::Database>(options: &PoolOptions<DB>) -> DatabaseError {
+    DatabaseError::NoConnection { within: options.get_acquire_timeout(), most: options.get_max_connections() }
+}
+
 /// A connection that has just answered. After a restart of the server all pooled connections are dead; each is tried once.
 async fn acquire_living<DB: sqlx::Database>(pool: &Pool<DB>) -> Result<PoolConnection<DB>> {
     for _ in 0..pool.options().get_max_connections() {
-        let mut connection = pool.acquire().await?;
+        let mut connection = acquire(pool).await?;
         if answers::<DB>(&mut connection).await {
             return Ok(connection);
         }
         connection.close_on_drop();
     }
-    Err(DatabaseError::Sql(sqlx::Error::PoolTimedOut))
+    Err(no_connection(pool.options()))
 }
 
 async fn answers<DB: sqlx::Database>(connection: &mut DB::Connection) -> bool {

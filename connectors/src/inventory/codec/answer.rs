@@ -156,20 +156,7 @@ pub fn encode_several_items(items: &[Option<InventoryItem>]) -> Bytes {
     response.finish()
 }
 
-/// Reads [`encode_several_items`], of an answer to a request for `count` items.
-///
-/// # Errors
-/// As [`decode_folder`]; also when there are more or fewer entries than `count`.
-pub fn decode_several_items(body: &[u8], count: usize) -> Result<Vec<Option<InventoryItem>>, CodecError> {
-    let response = read_look_up(body)?;
-    let entries = response.entries();
-    if entries.len() != count {
-        return Err(CodecError::Count { what: "items", expected: count, found: entries.len() });
-    }
-    entries.iter().map(|(_, value)| value.list().map(read_answered_item).transpose()).collect()
-}
-
-/// Reads the items that an answer to GETMULTIPLEITEMS has, in its order, whatever was asked for. Older versions of ROBUST answer in any
+/// Reads the items that [`encode_several_items`] has, in its order, whatever was asked for. Older versions of ROBUST answer in any
 /// order and leave out what was not found (inventory.md section 4).
 ///
 /// # Errors

@@ -152,7 +152,7 @@ fn answers_without_anything() {
     assert_eq!(decode_item(nothing.as_bytes()), Ok(None));
     assert_eq!(decode_skeleton(nothing.as_bytes()), Ok(vec![]));
     assert_eq!(decode_items(nothing.as_bytes()), Ok(vec![]));
-    assert_eq!(decode_several_items(nothing.as_bytes(), 0), Ok(vec![]));
+    assert_eq!(decode_found_items(nothing.as_bytes()), Ok(vec![]));
     assert_eq!(decode_folder_content(nothing.as_bytes(), USER), Ok(None));
     assert_eq!(decode_folders_content(nothing.as_bytes(), &[FOLDER, USER]), Ok(vec![None, None]));
 
@@ -218,19 +218,17 @@ fn the_failure_document_is_no_answer_to_a_look_up() {
     assert_eq!(decode_item(&failure), Err(CodecError::Failure));
     assert_eq!(decode_skeleton(&failure), Err(CodecError::Failure));
     assert_eq!(decode_items(&failure), Err(CodecError::Failure));
-    assert_eq!(decode_several_items(&failure, 1), Err(CodecError::Failure));
+    assert_eq!(decode_found_items(&failure), Err(CodecError::Failure));
     assert_eq!(decode_folder_content(&failure, USER), Err(CodecError::Failure));
     assert_eq!(decode_folders_content(&failure, &[FOLDER]), Err(CodecError::Failure));
     assert_eq!(decode_asset_permissions(&failure), Err(CodecError::Failure));
 }
 
 #[test]
-fn several_items_are_counted() {
+fn items_that_were_not_found_keep_their_places() {
     let document = encode_several_items(&[Some(item()), None]);
     assert!(text(&document).ends_with("</item_0><item_1>NULL</item_1></ServerResponse>"));
-    assert_eq!(decode_several_items(&document, 2), Ok(vec![Some(item()), None]));
-    let error = decode_several_items(&document, 3).unwrap_err();
-    assert_eq!(error, CodecError::Count { what: "items", expected: 3, found: 2 });
+    assert_eq!(decode_found_items(&document), Ok(vec![item()]));
 }
 
 #[test]
@@ -375,8 +373,9 @@ proptest! {
 
     #[test]
     fn items_come_back(items in prop::collection::vec(prop::option::of(any_item()), 0..12)) {
-        prop_assert_eq!(decode_several_items(&encode_several_items(&items), items.len()), Ok(items.clone()));
-        let items: Vec<_> = items.into_iter().flatten().collect();
+        let found: Vec<_> = items.iter().flatten().cloned().collect();
+        prop_assert_eq!(decode_found_items(&encode_several_items(&items)), Ok(found.clone()));
+        let items = found;
         prop_assert_eq!(decode_item(&encode_item(items.first())), Ok(items.first().cloned()));
         prop_assert_eq!(decode_items(&encode_items(&items)), Ok(items));
     }
