@@ -68,7 +68,9 @@ fn all_is_down(shell: &Shell, how: &str) {
             });
         }
     });
-    shell.wait_for_output("no connection to the database within 4s (Connection Timeout): it cannot be reached, or all 4 connections");
+    shell.wait_for_output(
+        "no connection to the database within 4s (Connection Timeout): it cannot be reached, or all 4 connections",
+    );
     let ready = try_get(shell.admin_port, "/readyz").unwrap();
     assert!(ready.status == 503 && ready.text().contains(": does not answer"), "{how}: {} {}", ready.status, ready.text());
     assert!(!ready.text().contains("ready"), "{how}: {}", ready.text());

@@ -14,8 +14,8 @@ mod request;
 
 pub use answer::{
     decode_asset_permissions, decode_created, decode_folder, decode_folder_content, decode_folders_content, decode_found_items,
-    decode_item, decode_items, decode_result, decode_skeleton, encode_asset_permissions, encode_created,
-    encode_folder, encode_folder_content, encode_folders_content, encode_item, encode_items, encode_result, encode_several_items,
+    decode_item, decode_items, decode_result, decode_skeleton, encode_asset_permissions, encode_created, encode_folder,
+    encode_folder_content, encode_folders_content, encode_item, encode_items, encode_result, encode_several_items,
     encode_skeleton,
 };
 pub use error::CodecError;

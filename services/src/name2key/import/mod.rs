@@ -168,9 +168,11 @@ fn read(
     rows.finish()
 }
 
-/// How many threads decode: as many as are wanted, or as there are processors.
+/// How many threads decode: as many as are wanted, or one for each processor but the one that the store works on. All of them need the
+/// caches of a processor for themselves: with two processors two that decode take longer than one.
 fn threads(wanted: usize) -> usize {
-    let wanted = if wanted == 0 { thread::available_parallelism().map_or(1, usize::from) } else { wanted };
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let wanted = if wanted == 0 { processors().saturating_sub(1).max(1) } else { wanted };
     wanted.min(MAX_THREADS)
 }
 
