@@ -44,6 +44,23 @@ compare() {
     row "$label" "$aim" "$(printf '%s\n' "${one[@]}" | median)" "$(printf '%s\n' "${other[@]}" | median)"
 }
 
+# a_million WHAT URL: rows with gridshell's resident memory in the course of a million requests, and how much it has grown. It may settle, it
+# must not grow.
+a_million() {
+    local what=$1 url=$2 total=0 mark first='' last
+    for mark in 100000 250000 500000 1000000; do
+        while ((total < mark)); do
+            load 32 2 "$url"
+            ((total += $(awk '$2 == "requests" { print $1 }' "$work/wrk.out")))
+        done
+        last=$(resident)
+        first=${first:-$last}
+        say "memory after $total requests $what: $last MB"
+        printf '| %d requests %s | %s | |\n' "$total" "$what" "$last"
+    done
+    awk -v first="$first" -v last="$last" 'BEGIN { printf "| growth from the first of these to the last | %.1f | flat |\n", last - first }'
+}
+
 # row LABEL AIM OURS THEIRS
 row() {
     awk -v label="$1" -v aim="$2" -v ours="$3" -v theirs="$4" \

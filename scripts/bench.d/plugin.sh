@@ -109,18 +109,8 @@ compare_plugins() {
 
 # many_requests: a million to the plugin `counting`, which counts how often it was asked and how often its answers were given back.
 many_requests() {
-    local total=0 mark first='' last counts
-    for mark in 100000 250000 500000 1000000; do
-        while ((total < mark)); do
-            load 32 2 "$gridshell/counting"
-            ((total += $(awk '$2 == "requests" { print $1 }' "$work/wrk.out")))
-        done
-        last=$(resident)
-        first=${first:-$last}
-        say "memory after $total requests to a plugin: $last MB"
-        printf '| %d requests to a plugin | %s | |\n' "$total" "$last"
-    done
-    awk -v first="$first" -v last="$last" 'BEGIN { printf "| growth from the first of these to the last | %.1f | flat |\n", last - first }'
+    local counts
+    a_million "to a plugin" "$gridshell/counting"
     python3 "$parts/assets.py" get "$gridshell/counting/counts" "$work/counts"
     counts=$(cat "$work/counts")
     say "the plugin says: $counts"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use gridshell_connectors::http::Method;
 use gridshell_plugin_abi::{INVALID, LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN, OK, REFUSED, UNAVAILABLE, UNKNOWN};
@@ -10,6 +10,7 @@ use metrics::Counter;
 
 use super::own_services::{ServiceAnswer, ServiceRequest, ShellServices};
 use super::properties::Capabilities;
+use super::threads::lock;
 
 /// How many routes an instance may register, and how many counters a plugin may have.
 const MAX_ROUTES: usize = 256;
@@ -211,10 +212,6 @@ impl Context {
 /// A prefix that paths can begin with.
 fn is_prefix(prefix: &str) -> bool {
     prefix.starts_with('/') && prefix.len() <= 1000 && prefix.bytes().all(|byte| (0x21..0x7f).contains(&byte))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The counters that a plugin has made.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gridshell_plugin_abi::{OK, PANIC};
 
 use super::border::{self, BorrowedCall, CallError, Code, HostTable, RawInstance, Reply};
-use super::context::{Client, Context, Route, Texts};
+use super::context::{Context, Route, Texts};
 use super::load::{Home, PluginLibrary};
 use super::own_services::OwnServices;
 use super::process::Remote;
@@ -124,14 +124,7 @@ impl Instance {
         time: Duration,
         shell: &Arc<OwnServices>,
     ) -> Result<Arc<Kept>, Refusal> {
-        let client = Client {
-            plugin: library.name.to_owned(),
-            capabilities: library.properties.capabilities,
-            services: library.properties.services.clone(),
-            counters: library.counters.clone(),
-            shell: shell.clone(),
-        };
-        let host = HostTable::new(Arc::new(Context::new(client, texts.clone())));
+        let host = HostTable::new(Arc::new(Context::new(library.client(shell.clone()), texts.clone())));
         let (texts, maker) = (texts.clone(), library.clone());
         let create = move || {
             let raw = code.create(host, &texts)?;

@@ -17,9 +17,10 @@ use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256};
 
 use super::border::{Code, HostTable, Mapped};
-use super::context::{Context, Counters};
+use super::context::{Client, Context, Counters};
 use super::elf;
 use super::metrics::Tally;
+use super::own_services::ShellServices;
 use super::process::{self, ProcessLimits, Remains};
 use super::properties::{Properties, is_name};
 use super::refusal::{Refusal, Step};
@@ -372,6 +373,17 @@ impl PluginLibrary {
         }
     }
 
+    /// What an instance of it is to the server, which asks these services for it.
+    pub fn client(&self, shell: Arc<dyn ShellServices>) -> Client {
+        Client {
+            plugin: self.name.to_owned(),
+            capabilities: self.properties.capabilities,
+            services: self.properties.services.clone(),
+            counters: self.counters.clone(),
+            shell,
+        }
+    }
+
     fn of(checked: CheckedFile, properties: Properties, home: Home) -> Self {
         let name: &'static str = Box::leak(checked.name.into_boxed_str());
         Self {
@@ -419,10 +431,8 @@ impl PluginLibrary {
         let code = mapped
             .table(host)
             .map_err(|(expected, found)| checked.refusal(Step::Table, "the entry function", expected, found))?;
-        let properties = Properties::read(&checked.name, |name| code.property(name)).map_err(|wrong| {
-            let what = format!("the property {}", wrong.name);
-            checked.refusal(Step::Properties, &what, wrong.expected, wrong.found)
-        })?;
+        let properties = Properties::read(&checked.name, |name| code.property(name));
+        let properties = properties.map_err(|wrong| wrong.refusal(&checked.file))?;
         Ok(Self::of(checked, properties, Home::Here(code)))
     }
 }

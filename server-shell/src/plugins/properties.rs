@@ -2,6 +2,8 @@
 
 use gridshell_plugin_abi::{capability, property};
 
+use super::refusal::{Refusal, Step};
+
 /// How many services a plugin may name, and how long names may be.
 const MAX_NAMES: usize = 64;
 const MAX_NAME: usize = 64;
@@ -45,6 +47,13 @@ pub struct WrongProperty {
     pub expected: String,
     /// What it is.
     pub found: String,
+}
+
+impl WrongProperty {
+    /// The refusal of the file that has it.
+    pub fn refusal(self, file: &str) -> Refusal {
+        Refusal::new(file, Step::Properties, format_args!("the property {}", self.name), self.expected, self.found)
+    }
 }
 
 impl Properties {

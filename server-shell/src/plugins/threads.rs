@@ -41,6 +41,11 @@ pub async fn run_beside<T: Send + 'static>(
     tokio::task::spawn_blocking(move || run_within(&name, time, work)).await.map_err(io::Error::other)?
 }
 
+/// Locks a mutex. One that a panic has left is used all the same: what it guards is never left half done.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Threads that are started when they are needed, and end when they are not.
 pub struct Pool {
     name: String,
@@ -62,7 +67,7 @@ struct State {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// What a thread does all its life.

@@ -57,7 +57,11 @@ fn a_request_arrives_whole() {
 
 #[test]
 fn responses_of_all_sizes_come_through_and_are_given_back() {
-    let shell = Plugins::new().with("good", &[]).start("");
+    responses_come_through(&Plugins::new().with("good", &[]).start(""));
+}
+
+/// Responses of the plugin `good`, good and bad; all that were good are given back.
+pub fn responses_come_through(shell: &Shell) {
     let empty = shell.get("/good/empty");
     assert_eq!((empty.status, empty.header("Content-Length"), empty.body.len()), (200, Some("0"), 0));
     assert_eq!(empty.header("Content-Type"), Some("text/html;charset=UTF-8"));
@@ -73,14 +77,18 @@ fn responses_of_all_sizes_come_through_and_are_given_back() {
     assert!(!many.head.contains("upgrade"), "what is the server's stays the server's");
     for (path, why) in [("/good/status", "status 99, not 200 to 599"), ("/good/too-many-headers", "1500 headers, more than 1000")]
     {
-        assert_eq!(ask(&shell, path), (500, String::new()), "{path}");
+        assert_eq!(ask(shell, path), (500, String::new()), "{path}");
         shell.wait_for_output(&format!("a response of good cannot be used: {why}; answered 500"));
     }
     // What failed was not handled, and must not be given back.
     for path in ["/good/seven", "/good/refused", "/good/panic"] {
-        assert_eq!(ask(&shell, path), (500, String::new()), "{path}");
+        assert_eq!(ask(shell, path), (500, String::new()), "{path}");
     }
-    wait_until("that all is given back", &shell, || counts(&shell).1);
+    shell.wait_for_output("good has failed with status 7 at a request");
+    wait_until("that all is given back", shell, || {
+        let (handled, all_back) = counts(shell);
+        handled > 5 && all_back
+    });
 }
 
 /// How many requests were handled, and whether as many responses were given back. The request that asks is not among them.

@@ -7,7 +7,7 @@ use gridshell_services::database::Backend;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::answers::{commands_are_answered, what_it_asks_is_answered};
+use super::answers::{commands_are_answered, responses_come_through, what_it_asks_is_answered};
 use super::common::client::HttpTransport;
 use super::databases::asset_battery;
 use super::examples::assets_in_files;
@@ -65,35 +65,7 @@ fn it_answers_as_in_the_servers_process() {
     assert_eq!(answer.text(), "test|POST|/good/echo|/echo|a=%62&c|Grün|Möbel|127.0.0.1");
     assert_eq!(ask(&shell, "/good/missing"), (404, "not here".to_owned()));
     assert_eq!(text(&shell, "/since-1.0.0"), "hello from 1.0.0");
-    let empty = shell.get("/good/empty");
-    assert_eq!(
-        (empty.status, empty.header("Content-Length"), empty.header("Content-Type")),
-        (200, Some("0"), Some("text/html;charset=UTF-8"))
-    );
-    let big = shell.get("/good/big");
-    assert_eq!(big.body.len(), 64 << 20);
-    assert!(big.body.iter().enumerate().all(|(i, byte)| *byte == (i * 7 + (i >> 8)) as u8));
-    let many = shell.get("/good/headers");
-    assert_eq!(
-        (many.text(), many.header("X-Plugin"), many.header("Content-Type")),
-        ("headers", Some("yes"), Some("text/x-test"))
-    );
-    assert!(!many.head.contains("upgrade"), "what is the server's stays the server's");
-    for (path, why) in [("/good/status", "status 99, not 200 to 599"), ("/good/too-many-headers", "1500 headers, more than 1000")]
-    {
-        assert_eq!(ask(&shell, path), (500, String::new()), "{path}");
-        shell.wait_for_output(&format!("a response of good cannot be used: {why}; answered 500"));
-    }
-    for path in ["/good/seven", "/good/refused", "/good/panic"] {
-        assert_eq!(ask(&shell, path), (500, String::new()), "{path}");
-    }
-    shell.wait_for_output("good has failed with status 7 at a request");
-    let counts = || text(&shell, "/good/counts");
-    let number = |text: &str, word: &str| common::rest_console::between(text, word, " ").parse::<u64>().unwrap();
-    wait_until("that all is given back", &shell, || {
-        let counts = counts();
-        number(&counts, "handled ") > 5 && number(&counts, "handled ") == number(&counts, "released ")
-    });
+    responses_come_through(&shell);
     others_are_well(&shell);
 }
 

@@ -13,6 +13,9 @@ use super::RawInstance;
 const MAX_HEADERS: usize = 1000;
 const MAX_HEADER_BYTES: usize = 1024 * 1024;
 
+/// The longest text of an address.
+pub const PEER_BYTES: usize = 45;
+
 /// Headers of a response that are the server's business.
 const OWN_HEADERS: [HeaderName; 8] = [
     header::CONTENT_LENGTH,
@@ -74,6 +77,11 @@ impl BorrowedCall<'_> {
         }
     }
 
+    /// The address of who asks, as a text that has room in `buffer`; empty for the server itself.
+    pub fn peer_text<'b>(&self, buffer: &'b mut [u8; PEER_BYTES]) -> &'b str {
+        self.peer.map_or("", |peer| text_of(peer, buffer))
+    }
+
     /// Calls `use_it` with the request in the header's form.
     fn lend<R>(&self, use_it: impl FnOnce(&abi::Request) -> R) -> R {
         let text = |value: &HeaderValue| str::from_utf8(value.as_bytes()).ok().map(Str::new);
@@ -82,8 +90,7 @@ impl BorrowedCall<'_> {
             .iter()
             .filter_map(|(name, value)| Some(Pair { name: Str::new(name.as_str()), value: text(value)? }))
             .collect();
-        let mut buffer = [0; 45];
-        let peer = self.peer.map_or("", |peer| text_of(peer, &mut buffer));
+        let mut buffer = [0; PEER_BYTES];
         use_it(&abi::Request {
             struct_size: size_of::<abi::Request>() as u32,
             service: Str::new(self.service),
@@ -94,13 +101,13 @@ impl BorrowedCall<'_> {
             headers: headers.as_ptr(),
             header_count: headers.len(),
             body: abi::Bytes::new(self.body),
-            peer: Str::new(peer),
+            peer: Str::new(self.peer_text(&mut buffer)),
         })
     }
 }
 
 /// The text of an address, which has room in `buffer`: memory of its own would be got and given back for each request.
-fn text_of(peer: IpAddr, buffer: &mut [u8; 45]) -> &str {
+fn text_of(peer: IpAddr, buffer: &mut [u8; PEER_BYTES]) -> &str {
     let mut length = 0;
     let mut put = |byte: u8| {
         buffer[length] = byte;
@@ -250,7 +257,7 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_everywhere() {
-        let written = |peer: IpAddr| text_of(peer, &mut [0; 45]).to_owned();
+        let written = |peer: IpAddr| text_of(peer, &mut [0; PEER_BYTES]).to_owned();
         for octet in 0..=255 {
             let peer = IpAddr::from([octet, 0, 255 - octet, octet / 2]);
             assert_eq!(written(peer), peer.to_string());

@@ -8,6 +8,6 @@ mod exchange;
 mod host;
 mod library;
 
-pub use exchange::{BorrowedCall, CallError, Reply, handle};
+pub use exchange::{BorrowedCall, CallError, PEER_BYTES, Reply, handle};
 pub use host::HostTable;
 pub use library::{Code, Mapped, RawInstance};

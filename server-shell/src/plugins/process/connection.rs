@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, Bytes, BytesMut};
 use gridshell_connectors::http::Method;
@@ -12,10 +12,10 @@ use tokio::net::UnixStream;
 use tokio::sync::{Notify, oneshot};
 
 use super::frame::{Frame, NO_ID, TooLarge};
-use super::message::{Message, Request, Response};
-use super::worker::header_map;
+use super::message::{Message, Request, Response, header_map};
 use crate::plugins::context::{Context, Counters, Level};
 use crate::plugins::own_services::{OwnServices, ServiceRequest};
+use crate::plugins::threads::lock;
 
 /// Room for what arrives.
 const ROOM: usize = 64 * 1024;
@@ -276,8 +276,4 @@ impl Connection {
             self.send(Bytes::from(head), Bytes::new());
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -207,10 +207,7 @@ impl Loaded {
     /// Step 9, with what the process says.
     fn read(&self, file: &str, name: &str) -> Result<Properties, Refusal> {
         let get = |key: &str| Ok(self.properties.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone()));
-        Properties::read(name, get).map_err(|wrong| {
-            let what = format!("the property {}", wrong.name);
-            Refusal::new(file, Step::Properties, what, wrong.expected, wrong.found)
-        })
+        Properties::read(name, get).map_err(|wrong| wrong.refusal(file))
     }
 }
 

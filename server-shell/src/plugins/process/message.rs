@@ -1,6 +1,8 @@
 //! What the server and a plugin's process say to each other: the messages, which borrow what they were read from. `frame.rs` is their form
 //! on the socket.
 
+use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue};
+
 /// A name and a value: a header, a property, or a key of a section.
 pub type Pair<'a> = (&'a str, &'a str);
 
@@ -133,4 +135,20 @@ impl<'a> Message<'a> {
             _ => &[],
         }
     }
+}
+
+/// Headers for a message, without those whose value is no text.
+pub fn pairs_of(headers: &HeaderMap) -> Vec<Pair<'_>> {
+    headers.iter().filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?))).collect()
+}
+
+/// The headers of a message; who has sent it has checked them.
+pub fn header_map(pairs: &[Pair<'_>]) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
+            headers.append(name, value);
+        }
+    }
+    headers
 }

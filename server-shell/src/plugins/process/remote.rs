@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,13 +19,13 @@ use tokio::task::JoinHandle;
 use super::connection::{Backing, Connection, NotAsked, Output};
 use super::frame::Frame;
 use super::launch::{NotStarted, Process, Remains, Started, in_words};
-use super::message::{Message, Request, Section, Texts as FrameTexts};
-use super::worker::header_map;
-use crate::plugins::border::{BorrowedCall, CallError, Reply};
+use super::message::{Message, Request, Section, Texts as FrameTexts, header_map, pairs_of};
+use crate::plugins::border::{BorrowedCall, CallError, PEER_BYTES, Reply};
 use crate::plugins::context::{Context, Route, Texts};
 use crate::plugins::load::PluginLibrary;
 use crate::plugins::own_services::OwnServices;
 use crate::plugins::refusal::{Refusal, Step};
+use crate::plugins::threads::lock;
 
 /// How long it takes until a process is started anew: at first, and at most. It doubles each time, until one has run for a while.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -147,16 +147,15 @@ impl Remote {
         most: usize,
         late: impl FnOnce(Result<Reply, CallError>) + Send + 'static,
     ) -> Result<Result<Reply, CallError>, Lost> {
-        let peer = call.peer.map(|peer| peer.to_string()).unwrap_or_default();
-        let headers = call.headers.iter();
+        let mut buffer = [0; PEER_BYTES];
         let message = Message::Handle(Request {
             service: call.service,
             method: call.method,
             path: call.path,
             matched: call.matched.try_into().unwrap_or(u32::MAX),
             query: call.query,
-            peer: &peer,
-            headers: headers.filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?))).collect(),
+            peer: call.peer_text(&mut buffer),
+            headers: pairs_of(call.headers),
             body: call.body,
         });
         let connection = self.shared.connection().ok_or(Lost::NotRunning)?;
@@ -442,8 +441,4 @@ fn frame_texts(texts: &Texts) -> FrameTexts<'_> {
         own: section(&texts.section, &texts.entries),
         others: texts.others.iter().map(|(name, entries)| section(name, entries)).collect(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use gridshell_plugin_abi::{FAILED, INVALID, OK, UNAVAILABLE};
 
 use super::frame::{Frame, NO_ID};
-use super::message::{Message, Request};
+use super::message::{Message, Request, pairs_of};
 use super::stream::{is_too_large, write_frame};
 use crate::plugins::own_services::{ServiceAnswer, ServiceRequest, ShellServices};
+use crate::plugins::threads::lock;
 
 /// What waits for the next frame is sent after this time, or when it is that long.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -110,13 +111,11 @@ impl ShellServices for ToServer {
             questions.open.insert(id, asker);
             id
         };
-        let headers =
-            request.headers.iter().filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)));
         let message = Message::CallService(Request {
             service,
             method: request.method.as_str(),
             path: &request.target,
-            headers: headers.collect(),
+            headers: pairs_of(&request.headers),
             body: &request.body,
             ..Request::default()
         });
@@ -136,8 +135,4 @@ impl ShellServices for ToServer {
             _ => Err(FAILED),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,25 +10,25 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail};
-use gridshell_connectors::http::{HeaderMap, HeaderName, HeaderValue};
 use gridshell_plugin_abi::{INVALID, OK, property};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 
 use super::forward::forward_to;
 use super::frame::Frame;
-use super::message::{Load, Message, Request, Response, Route, Section, Texts as FrameTexts};
+use super::message::{Load, Message, Request, Response, Route, Section, Texts as FrameTexts, header_map, pairs_of};
 use super::stream::{read_frame, write_frame};
 use super::to_server::ToServer;
 use crate::plugins::border::{self, BorrowedCall, CallError, HostTable, RawInstance};
-use crate::plugins::context::{Client, Context, Entries, Texts};
+use crate::plugins::context::{Context, Entries, Texts};
 use crate::plugins::instance::reconfigure;
 use crate::plugins::load::{CheckedFile, Home, PluginLibrary};
 use crate::plugins::refusal::Refusal;
+use crate::plugins::threads::lock;
 
 /// The hidden commands of the program that come here.
 pub const HOST_SWITCH: &str = "--plugin-host";
@@ -218,15 +218,7 @@ impl Worker {
 
     fn create(&self, id: u32, texts: Arc<Texts>) {
         let Home::Here(code) = self.library.home else { fail("a library that was loaded elsewhere") };
-        let properties = &self.library.properties;
-        let client = Client {
-            plugin: self.library.name.to_owned(),
-            capabilities: properties.capabilities,
-            services: properties.services.clone(),
-            counters: self.library.counters.clone(),
-            shell: self.server.clone(),
-        };
-        let host = HostTable::new(Arc::new(Context::new(client, texts.clone())));
+        let host = HostTable::new(Arc::new(Context::new(self.library.client(self.server.clone()), texts.clone())));
         let raw = match code.create(host, &texts) {
             Ok(raw) => raw,
             Err(status) => {
@@ -268,9 +260,7 @@ impl Worker {
         };
         let is_sent = match &outcome {
             Ok(reply) => {
-                let headers = reply.headers.iter();
-                let headers = headers.filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?)));
-                let response = Response { status: reply.status.as_u16(), headers: headers.collect(), body: &reply.body };
+                let response = Response { status: reply.status.as_u16(), headers: pairs_of(&reply.headers), body: &reply.body };
                 // From where the plugin has it; given back when that is done.
                 self.server.send(frame.id(), &Message::Served { status: OK, response })
             }
@@ -312,23 +302,8 @@ fn own_texts(texts: &FrameTexts<'_>) -> Arc<Texts> {
     })
 }
 
-/// Headers as the server has them; it has checked them.
-pub(super) fn header_map(pairs: &[(&str, &str)]) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(pairs.len());
-    for (name, value) in pairs {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
-            headers.append(name, value);
-        }
-    }
-    headers
-}
-
 /// Ends the process: it cannot be of use any more. The server starts another.
 fn fail(message: &str) -> ! {
     let _ = writeln!(io::stderr(), "gridshell: a plugin's process: {message}");
     std::process::exit(1)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
