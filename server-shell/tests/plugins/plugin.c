@@ -70,12 +70,21 @@ typedef struct instance {
 
 /* Of all instances, since the process began. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gathered = PTHREAD_COND_INITIALIZER;
 static long handled, released, running, most_running, living;
 
 static void pause_for(long milliseconds)
 {
     struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
     nanosleep(&time, NULL);
+}
+
+/* Waits until so many requests have been under way at the same time. */
+static void gather(long count)
+{
+    pthread_mutex_lock(&lock);
+    while (most_running < count) pthread_cond_wait(&gathered, &lock);
+    pthread_mutex_unlock(&lock);
 }
 
 static int is(gs_str text, const char *literal)
@@ -284,6 +293,16 @@ static int32_t respond(instance *self, const gs_request *request, gs_response *r
         pause_for(atol(line));
         return text(response, "slept");
     }
+    if (is(rest, "/gather")) {
+        snprintf(line, sizeof(line), "%.*s", (int)(request->query.len < 9 ? request->query.len : 9), request->query.ptr);
+        gather(atol(line));
+        return text(response, "gathered");
+    }
+    if (is(rest, "/until")) {
+        snprintf(line, sizeof(line), "%.*s", (int)request->query.len, request->query.ptr);
+        while (access(line, F_OK) != 0) pause_for(1);
+        return text(response, "there it is");
+    }
     if (is(rest, "/late-panic")) {
         pause_for(2000);
         return GS_PANIC;
@@ -337,6 +356,7 @@ static int32_t handle(void *pointer, const gs_request *request, gs_response *res
 #endif
     pthread_mutex_lock(&lock);
     if (++running > most_running) most_running = running;
+    pthread_cond_broadcast(&gathered);
     pthread_mutex_unlock(&lock);
     int32_t status = respond(pointer, request, response);
     pthread_mutex_lock(&lock);

@@ -140,7 +140,10 @@ fn a_changed_section_is_handed_over_or_makes_a_new_instance() {
     // Bounds change without a new instance.
     let destroyed = shell.output().matches("destroyed").count();
     assert!(edit("Word = three", "Word = three\nRequestTimeout = 0.1").contains("is in force"));
-    assert_eq!(ask(&shell, "/soft/sleep?400").0, 504);
+    let end = shell.folder.path().join("end");
+    assert_eq!(ask(&shell, &format!("/soft/until?{}", end.display())).0, 504);
+    fs::write(&end, "").unwrap();
+    assert!(edit("RequestTimeout = 0.1", "RequestTimeout = 60").contains("is in force"));
     assert_eq!(shell.output().matches("destroyed").count(), destroyed);
 
     // Without its connector a plugin ends; with it, the code that is there begins anew.
