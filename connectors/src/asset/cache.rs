@@ -85,6 +85,19 @@ pub(super) struct Answer {
     pub(super) is_mutable: bool,
 }
 
+impl Answer {
+    /// The same answer, in memory of which nobody else has a part: it may be a piece of something larger, or belong to a plugin, which
+    /// would have to live as long. Not copied when it is so already.
+    fn in_own_memory(self) -> Self {
+        let body = match self.body.try_into_mut() {
+            Ok(own) if own.capacity() <= own.len() + own.len() / 4 => own.freeze(),
+            Ok(larger) => Bytes::copy_from_slice(&larger),
+            Err(shared) => Bytes::copy_from_slice(&shared),
+        };
+        Self { body, ..self }
+    }
+}
+
 /// An answer in the cache.
 #[derive(Clone)]
 struct Kept {
@@ -244,7 +257,7 @@ impl AssetCache {
         let landing = Landing { cache: Arc::downgrade(self), key, number };
         let outcome = load();
         let outcome = async move {
-            let outcome = landing.or_stale(outcome.await, old);
+            let outcome = landing.or_stale(landing.to_be_kept(outcome.await), old);
             landing.keep(&outcome);
             outcome
         };
@@ -297,6 +310,15 @@ struct Landing {
 }
 
 impl Landing {
+    /// The outcome; an answer that fits into the cache takes no more memory there than its length.
+    fn to_be_kept(&self, outcome: Outcome) -> Outcome {
+        let capacity = self.cache.upgrade().map_or(0, |cache| cache.options().capacity);
+        outcome.map(|found| match found {
+            Some(answer) if answer.body.len() as u64 <= capacity => Some(answer.in_own_memory()),
+            found => found,
+        })
+    }
+
     /// The outcome; where the service cannot be reached, what has grown old, if that is wanted.
     fn or_stale(&self, outcome: Outcome, old: Option<Answer>) -> Outcome {
         match (outcome, old) {

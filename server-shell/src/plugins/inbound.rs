@@ -68,7 +68,7 @@ impl Handler for PluginConnector {
                 let content_type = content_type.unwrap_or(Cow::Borrowed(HTML));
                 Response { status: reply.status, headers: reply.headers, ..Response::ok(content_type, reply.body) }
             }
-            Err(Failure::Failed) => Response::empty(StatusCode::INTERNAL_SERVER_ERROR, TEXT),
+            Err(Failure::Failed | Failure::Panicked) => Response::empty(StatusCode::INTERNAL_SERVER_ERROR, TEXT),
             Err(Failure::TimedOut(_)) => Response::empty(StatusCode::GATEWAY_TIMEOUT, TEXT),
             Err(Failure::Ended) => Response::empty(StatusCode::BAD_GATEWAY, TEXT),
             Err(Failure::Disabled | Failure::Busy | Failure::NotRunning) => {

@@ -1,9 +1,10 @@
 //! One instance of a plugin: made, asked, ended. What it is asked for is bounded in number and time.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gridshell_plugin_abi::{OK, PANIC};
 
@@ -13,7 +14,7 @@ use super::load::{Home, PluginLibrary};
 use super::own_services::OwnServices;
 use super::process::Remote;
 use super::refusal::{Refusal, Step};
-use super::threads::{Pool, run_within};
+use super::threads::{Pool, lock, run_within};
 
 /// An instance of a plugin. When the last who has it lets go, and the last byte of its answers was given back, it is destroyed, in a
 /// thread of its own.
@@ -23,14 +24,16 @@ pub struct Instance {
     pub routes: Vec<Route>,
     /// The threads that its requests run in, when they do in this process.
     pub pool: Pool,
-    /// Requests that have a place.
-    busy: AtomicUsize,
+    /// Requests under way.
+    places: Arc<Places>,
     /// For one request at a time in threads that are not the pool's.
     pub turn: Mutex<()>,
     /// It has panicked, or broken its promise not to wait.
     is_suspect: AtomicBool,
     /// Held for `reconfigure`, `health` and `command`, which never overlap.
     pub control: Arc<tokio::sync::Mutex<()>>,
+    /// Closed when it was destroyed.
+    end: Arc<Mutex<Receiver<()>>>,
 }
 
 /// Where the instance is.
@@ -48,6 +51,7 @@ struct Kept {
     /// Only the end takes it.
     raw: Option<RawInstance>,
     library: Arc<PluginLibrary>,
+    ends: Sender<()>,
 }
 
 impl AsRef<RawInstance> for Kept {
@@ -59,9 +63,10 @@ impl AsRef<RawInstance> for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let (raw, library) = (self.raw.take(), self.library.clone());
+        let (raw, library, ends) = (self.raw.take(), self.library.clone(), self.ends.clone());
         let end = move || {
             drop(raw);
+            drop(ends);
             library.living.fetch_sub(1, Ordering::AcqRel);
             tracing::debug!("[PLUGINS]: an instance of {} has ended", library.name);
         };
@@ -72,14 +77,30 @@ impl Drop for Kept {
     }
 }
 
+/// The places of an instance's requests: when each was taken.
+#[derive(Default)]
+struct Places(Mutex<Vec<Option<Instant>>>);
+
 /// A place among the requests of an instance.
 pub struct Slot {
-    instance: Arc<Instance>,
+    places: Arc<Places>,
+    index: usize,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.instance.busy.fetch_sub(1, Ordering::AcqRel);
+        lock(&self.places.0)[self.index] = None;
+    }
+}
+
+/// Tells when an instance was destroyed.
+pub struct End(Arc<Mutex<Receiver<()>>>);
+
+impl End {
+    /// Waits until it was, but not longer than `time`. Whether it was.
+    pub fn wait(&self, time: Duration) -> bool {
+        // Nothing is ever sent.
+        lock(&self.0).recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
     }
 }
 
@@ -94,14 +115,15 @@ impl Instance {
         time: Duration,
         shell: &Arc<OwnServices>,
     ) -> Result<Self, Refusal> {
+        let (ends, end) = mpsc::channel();
         let (body, routes) = match &library.home {
             Home::Here(code) => {
-                let kept = Self::create_here(library, *code, texts, time, shell)?;
+                let kept = Self::create_here(library, *code, texts, time, shell, ends)?;
                 let routes = (*kept).as_ref().host().context().routes();
                 (Body::Here(kept), routes)
             }
             Home::Apart(remains) => {
-                let remote = Remote::start(library, remains, texts, time, shell)?;
+                let remote = Remote::start(library, remains, texts, time, shell, ends)?;
                 let routes = remote.routes.clone();
                 (Body::Apart(Arc::new(remote)), routes)
             }
@@ -110,10 +132,11 @@ impl Instance {
             body,
             routes,
             pool: Pool::new(library.name),
-            busy: AtomicUsize::new(0),
+            places: Arc::default(),
             turn: Mutex::new(()),
             is_suspect: AtomicBool::new(false),
             control: Arc::default(),
+            end: Arc::new(Mutex::new(end)),
         })
     }
 
@@ -123,13 +146,14 @@ impl Instance {
         texts: &Arc<Texts>,
         time: Duration,
         shell: &Arc<OwnServices>,
+        ends: Sender<()>,
     ) -> Result<Arc<Kept>, Refusal> {
         let host = HostTable::new(Arc::new(Context::new(library.client(shell.clone()), texts.clone())));
         let (texts, maker) = (texts.clone(), library.clone());
         let create = move || {
             let raw = code.create(host, &texts)?;
             maker.living.fetch_add(1, Ordering::AcqRel);
-            Ok(Kept { raw: Some(raw), library: maker })
+            Ok(Kept { raw: Some(raw), library: maker, ends })
         };
         let built_with = if library.properties.build.is_empty() { "it does not say" } else { &library.properties.build };
         let refusal = |found: String| {
@@ -143,16 +167,33 @@ impl Instance {
         }
     }
 
-    /// A place for a request, unless `most` are taken.
-    pub fn slot(self: &Arc<Self>, most: usize) -> Option<Slot> {
-        let more = |busy: usize| (busy < most).then_some(busy + 1);
-        self.busy.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Slot { instance: self.clone() })
+    /// A place for a request that has begun then, unless `most` are taken.
+    pub fn slot(&self, most: usize, begun: Instant) -> Option<Slot> {
+        let mut places = lock(&self.places.0);
+        if places.iter().flatten().count() >= most {
+            return None;
+        }
+        let index = places.iter().position(Option::is_none).unwrap_or(places.len());
+        match places.get_mut(index) {
+            Some(place) => *place = Some(begun),
+            None => places.push(Some(begun)),
+        }
+        Some(Slot { places: self.places.clone(), index })
     }
 
     /// How many places are taken.
     pub fn busy(&self) -> usize {
-        self.busy.load(Ordering::Relaxed)
+        lock(&self.places.0).iter().flatten().count()
+    }
+
+    /// How many were taken longer ago than that.
+    pub fn overdue(&self, time: Duration) -> usize {
+        lock(&self.places.0).iter().flatten().filter(|begun| begun.elapsed() >= time).count()
+    }
+
+    /// Tells when this instance was destroyed, without keeping it from that.
+    pub fn end(&self) -> End {
+        End(self.end.clone())
     }
 
     /// The process that it is in, when that is not this one.
@@ -179,7 +220,7 @@ impl Instance {
     /// # Errors
     /// As [`Instance::handle`].
     pub fn handle_in_turn(&self, call: &BorrowedCall<'_>) -> Result<Reply, CallError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = lock(&self.turn);
         self.handle(call)
     }
 

@@ -1,7 +1,7 @@
 //! What plugins do, in numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::Instant;
 
 use metrics::{Counter, Gauge, Histogram};
 
@@ -24,11 +24,22 @@ pub enum Ending {
     Disabled,
     /// Its process has ended, or is being started.
     Lost,
+    /// Who has asked has gone before.
+    Abandoned,
 }
 
 impl Ending {
-    const ALL: [Self; 8] =
-        [Self::Answered, Self::Error, Self::Failed, Self::Panic, Self::TimedOut, Self::Busy, Self::Disabled, Self::Lost];
+    const ALL: [Self; 9] = [
+        Self::Answered,
+        Self::Error,
+        Self::Failed,
+        Self::Panic,
+        Self::TimedOut,
+        Self::Busy,
+        Self::Disabled,
+        Self::Lost,
+        Self::Abandoned,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -40,7 +51,34 @@ impl Ending {
             Self::Busy => "busy",
             Self::Disabled => "disabled",
             Self::Lost => "lost",
+            Self::Abandoned => "abandoned",
         }
+    }
+}
+
+/// A request that has begun.
+pub struct Begun<'a> {
+    tally: &'a Tally,
+    begun: Instant,
+    ending: Ending,
+}
+
+impl Begun<'_> {
+    /// It has ended.
+    pub fn end(mut self, ending: Ending) {
+        self.ending = ending;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let Self { tally, begun, ending } = self;
+        tally.requests.fetch_add(1, Ordering::Relaxed);
+        if *ending != Ending::Answered {
+            tally.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        tally.endings[*ending as usize].increment(1);
+        tally.seconds.record(begun.elapsed().as_secs_f64());
     }
 }
 
@@ -48,7 +86,7 @@ impl Ending {
 pub struct Tally {
     requests: AtomicU64,
     failures: AtomicU64,
-    endings: [Counter; 8],
+    endings: [Counter; 9],
     panics: Counter,
     seconds: Histogram,
     in_flight: Gauge,
@@ -69,14 +107,9 @@ impl Tally {
         }
     }
 
-    /// A request has ended, after this time.
-    pub fn ended(&self, ending: Ending, elapsed: Duration) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        if ending != Ending::Answered {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        }
-        self.endings[ending as usize].increment(1);
-        self.seconds.record(elapsed.as_secs_f64());
+    /// A request has begun. It is counted once, when it ends or whoever waits for it goes.
+    pub fn begin(&self, begun: Instant) -> Begun<'_> {
+        Begun { tally: self, begun, ending: Ending::Abandoned }
     }
 
     /// The plugin has panicked, whether or not somebody waited.

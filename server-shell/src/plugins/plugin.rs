@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 
 use super::border::{BorrowedCall, CallError, Reply};
 use super::context::{Route, Texts};
-use super::instance::Instance;
+use super::instance::{Instance, Slot};
 use super::load::{Permission, PluginLibrary};
 use super::metrics::Ending;
 use super::own_services::OwnServices;
-use super::process::{Lost, ProcessLimits};
+use super::process::{NotAsked, ProcessLimits};
 use super::refusal::Refusal;
-use super::threads::run_beside;
+use super::threads::{lock, run_beside};
 use crate::settings::OnPanic;
 
 /// So many panics within this time, and the plugin is disabled.
@@ -31,6 +31,9 @@ const RECREATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the plugin may think about its health, and about another configuration.
 const HEALTH_TIME: Duration = Duration::from_secs(5);
+
+/// The log says no more often that there is no room for more requests.
+const BUSY_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the configuration says of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,16 +81,71 @@ pub struct Plugin {
     pub routes: Vec<Route>,
     shell: Arc<OwnServices>,
     plan: RwLock<Arc<PluginPlan>>,
-    /// `None` when it is disabled, or has ended.
-    instance: RwLock<Option<Arc<Instance>>>,
+    standing: RwLock<Standing>,
     trouble: Mutex<Trouble>,
+}
+
+/// Whether there is an instance.
+enum Standing {
+    /// This one answers.
+    Up(Arc<Instance>),
+    /// A new one is being made.
+    Restarting,
+    /// None, because of its panics.
+    Disabled,
+    /// None, because nobody wants it any more.
+    Ended,
+}
+
+impl Standing {
+    fn instance(&self) -> Option<&Arc<Instance>> {
+        match self {
+            Self::Up(instance) => Some(instance),
+            Self::Restarting | Self::Disabled | Self::Ended => None,
+        }
+    }
 }
 
 #[derive(Default)]
 struct Trouble {
     panics: VecDeque<Instant>,
     recreated: Option<Instant>,
-    is_disabled: bool,
+    said_busy: Option<Instant>,
+}
+
+/// A request that an instance has, with its place. Whoever waits for the answer may go before; the instance and the plugin may, when what
+/// has the request is another process.
+struct Handed {
+    plugin: Weak<Plugin>,
+    instance: Weak<Instance>,
+    slot: Slot,
+    answer: oneshot::Sender<Result<Reply, Failure>>,
+}
+
+impl Handed {
+    /// Somebody still waits for the answer.
+    fn is_awaited(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    /// This has come of it.
+    fn end(self, outcome: Result<Reply, CallError>) {
+        let Self { plugin, instance, slot, answer } = self;
+        if let (Some(plugin), Some(instance)) = (plugin.upgrade(), instance.upgrade()) {
+            let outcome = plugin.finish(&instance, outcome);
+            drop(slot);
+            // When nobody waits, the response is given back here.
+            drop(answer.send(outcome));
+        }
+    }
+}
+
+/// A changed configuration that a plugin is to take over.
+enum Handover {
+    UnderWay,
+    Done(i32),
+    /// It took too long; the old one is in force.
+    GivenUp,
 }
 
 /// There is no answer of the plugin.
@@ -105,6 +163,9 @@ pub enum Failure {
     /// It has failed.
     #[error("has failed")]
     Failed,
+    /// It has panicked.
+    #[error("has panicked")]
+    Panicked,
     /// Its process has ended meanwhile.
     #[error("has ended while it worked on the request")]
     Ended,
@@ -132,7 +193,7 @@ impl Plugin {
             library,
             shell,
             plan: RwLock::new(Arc::new(plan)),
-            instance: RwLock::new(Some(Arc::new(instance))),
+            standing: RwLock::new(Standing::Up(Arc::new(instance))),
             trouble: Mutex::default(),
         })
     }
@@ -156,144 +217,172 @@ impl Plugin {
     /// # Errors
     /// There is no answer.
     pub async fn answer(self: &Arc<Self>, call: BorrowedCall<'_>) -> Result<Reply, Failure> {
-        let limits = self.limits();
         let begun = Instant::now();
-        let tally = &self.library.tally;
-        let Some(instance) = self.instance() else {
-            tally.ended(Ending::Disabled, begun.elapsed());
-            return Err(Failure::Disabled);
+        let counted = self.library.tally.begin(begun);
+        let outcome = self.ask(call, begun).await;
+        counted.end(match &outcome {
+            Ok(reply) if reply.status.is_server_error() => Ending::Error,
+            Ok(_) => Ending::Answered,
+            Err(Failure::Failed) => Ending::Failed,
+            Err(Failure::Panicked) => Ending::Panic,
+            Err(Failure::TimedOut(_)) => Ending::TimedOut,
+            Err(Failure::Busy) => Ending::Busy,
+            Err(Failure::Disabled) => Ending::Disabled,
+            Err(Failure::Ended | Failure::NotRunning) => Ending::Lost,
+        });
+        outcome
+    }
+
+    async fn ask(self: &Arc<Self>, call: BorrowedCall<'_>, begun: Instant) -> Result<Reply, Failure> {
+        let limits = self.limits();
+        let instance = match &*self.standing() {
+            Standing::Up(instance) => instance.clone(),
+            Standing::Restarting => return Err(Failure::NotRunning),
+            Standing::Disabled | Standing::Ended => return Err(Failure::Disabled),
         };
-        let Some(slot) = instance.slot(limits.most_requests) else {
-            tally.ended(Ending::Busy, begun.elapsed());
+        let Some(slot) = instance.slot(limits.most_requests, begun) else {
+            self.say_busy(&instance, &limits);
             return Err(Failure::Busy);
         };
-        if let Some(remote) = instance.remote() {
-            let late = {
-                let (plugin, instance) = (self.clone(), instance.clone());
-                move |outcome| drop(plugin.finish(&instance, outcome, None))
-            };
-            let outcome = remote.handle(&call, slot, limits.request_time, limits.most_requests, late).await;
-            return self.finish_apart(&instance, outcome, begun, limits.request_time);
-        }
-        let is_serial = self.library.properties.is_serial;
-        if !self.library.properties.is_blocking {
-            let outcome = if is_serial { instance.handle_in_turn(&call) } else { instance.handle(&call) };
-            drop(slot);
-            let elapsed = begun.elapsed();
-            if elapsed > limits.request_time {
-                let elapsed_ms = elapsed.as_millis() as u64;
-                tracing::error!(elapsed_ms, "[PLUGINS]: {} has waited, though it says that it is not blocking", self.name());
-                instance.suspect();
-            }
-            return self.finish(&instance, outcome, Some(elapsed));
+        let library = &self.library.properties;
+        if instance.remote().is_none() && !library.is_blocking {
+            return self.ask_here(&instance, &call, slot, begun, limits.request_time);
         }
         let (answer, answered) = oneshot::channel();
-        let job = {
-            let (plugin, instance, call) = (self.clone(), instance.clone(), call.to_owned());
-            move || {
-                // Nobody waits any more: it is not begun.
-                if !answer.is_closed() {
-                    let outcome = instance.handle(&call.borrow());
-                    let waited = (!answer.is_closed()).then(|| begun.elapsed());
-                    let outcome = plugin.finish(&instance, outcome, waited);
-                    drop(slot);
-                    // Who has asked may be gone; then the response is given back here.
-                    drop(answer.send(outcome));
+        let handed = Handed { plugin: Arc::downgrade(self), instance: Arc::downgrade(&instance), slot, answer };
+        match instance.remote() {
+            Some(remote) => match remote.handle(&call, move |outcome| handed.end(outcome)) {
+                Ok(()) => {}
+                Err(NotAsked::Over) => return Err(Failure::NotRunning),
+                Err(NotAsked::TooLarge) => {
+                    tracing::error!("[PLUGINS]: a request to {} does not fit into a frame; answered 500", self.name());
+                    return Err(Failure::Failed);
+                }
+            },
+            None => {
+                let (asked, call) = (instance.clone(), call.to_owned());
+                let job = move || {
+                    // Else it is not begun.
+                    if handed.is_awaited() {
+                        handed.end(asked.handle(&call.borrow()));
+                    }
+                };
+                let most_threads = if library.is_serial { 1 } else { limits.most_requests };
+                if let Err(error) = instance.pool.run(Box::new(job), most_threads) {
+                    tracing::error!(%error, "[PLUGINS]: no thread for a request to {}", self.name());
+                    return Err(Failure::Busy);
                 }
             }
-        };
-        if let Err(error) = instance.pool.run(Box::new(job), if is_serial { 1 } else { limits.most_requests }) {
-            tracing::error!(%error, "[PLUGINS]: no thread for a request to {}", self.name());
-            tally.ended(Ending::Busy, begun.elapsed());
-            return Err(Failure::Busy);
         }
-        match tokio::time::timeout(limits.request_time, answered).await {
-            Ok(outcome) => outcome.unwrap_or(Err(Failure::Failed)),
-            Err(_) => Err(self.timed_out(begun, limits.request_time)),
+        match tokio::time::timeout_at((begun + limits.request_time).into(), answered).await {
+            Ok(Ok(outcome)) => outcome,
+            // Its process has ended; in this one it is answered or waited for.
+            Ok(Err(_)) => Err(Failure::Ended),
+            Err(_) => {
+                tracing::error!("[PLUGINS]: {} has not answered a request within {:?}", self.name(), limits.request_time);
+                self.end_if_stuck(&instance, &limits);
+                Err(Failure::TimedOut(limits.request_time))
+            }
         }
     }
 
-    fn timed_out(&self, begun: Instant, time: Duration) -> Failure {
-        tracing::error!("[PLUGINS]: {} has not answered a request within {time:?}", self.name());
-        self.library.tally.ended(Ending::TimedOut, begun.elapsed());
-        Failure::TimedOut(time)
-    }
-
-    /// Counts what came of a request to another process, and sees to panics.
-    fn finish_apart(
+    /// Asks in this thread, since the plugin says that it does not wait.
+    fn ask_here(
         self: &Arc<Self>,
         instance: &Arc<Instance>,
-        outcome: Result<Result<Reply, CallError>, Lost>,
+        call: &BorrowedCall<'_>,
+        slot: Slot,
         begun: Instant,
         time: Duration,
     ) -> Result<Reply, Failure> {
-        let failure = match outcome {
-            Ok(outcome) => return self.finish(instance, outcome, Some(begun.elapsed())),
-            Err(Lost::TimedOut) => return Err(self.timed_out(begun, time)),
-            Err(Lost::Ended) => Failure::Ended,
-            Err(Lost::NotRunning) => Failure::NotRunning,
-        };
-        self.library.tally.ended(Ending::Lost, begun.elapsed());
-        Err(failure)
+        let outcome = if self.library.properties.is_serial { instance.handle_in_turn(call) } else { instance.handle(call) };
+        drop(slot);
+        let elapsed = begun.elapsed();
+        if elapsed > time {
+            let elapsed_ms = elapsed.as_millis() as u64;
+            tracing::error!(elapsed_ms, "[PLUGINS]: {} has waited, though it says that it is not blocking", self.name());
+            instance.suspect();
+        }
+        self.finish(instance, outcome)
     }
 
-    /// Counts what came of a request, if somebody has `waited` for it until now, and sees to panics.
-    fn finish(
-        self: &Arc<Self>,
-        instance: &Arc<Instance>,
-        outcome: Result<Reply, CallError>,
-        waited: Option<Duration>,
-    ) -> Result<Reply, Failure> {
-        let ending = match &outcome {
-            Ok(reply) if reply.status.is_server_error() => Ending::Error,
-            Ok(_) => Ending::Answered,
-            Err(CallError::Status(PANIC)) => Ending::Panic,
-            Err(_) => Ending::Failed,
-        };
-        if let Some(waited) = waited {
-            self.library.tally.ended(ending, waited);
+    /// All places are taken. Says so, unless that changes at once.
+    fn say_busy(&self, instance: &Instance, limits: &Limits) {
+        if self.end_if_stuck(instance, limits) {
+            return;
         }
-        match &outcome {
-            Ok(_) => {}
-            Err(CallError::Status(PANIC)) => self.panicked(instance),
+        let mut trouble = self.trouble();
+        if trouble.said_busy.is_none_or(|said| said.elapsed() >= BUSY_PAUSE) {
+            trouble.said_busy = Some(Instant::now());
+            tracing::warn!(
+                "[PLUGINS]: {} has {} requests under way, as many as it may have (MaxConcurrent), {} of them for more than {:?} \
+                 (RequestTimeout); more are answered 503",
+                self.name(),
+                limits.most_requests,
+                instance.overdue(limits.request_time),
+                limits.request_time
+            );
+        }
+    }
+
+    /// Ends the process of an instance that answers none of the requests that it has, so that another can begin (plugins.md section 5.5).
+    /// Some of those who have asked may have gone before it was too late. Whether it was ended.
+    fn end_if_stuck(&self, instance: &Instance, limits: &Limits) -> bool {
+        let Some(remote) = instance.remote() else { return false };
+        let is_ended = instance.overdue(limits.request_time) >= limits.most_requests && remote.kill();
+        if is_ended {
+            let most = limits.most_requests;
+            tracing::error!("[PLUGINS]: {} answers none of the {most} requests that it has; its process is ended", self.name());
+        }
+        is_ended
+    }
+
+    /// Sees to panics, and says what is wrong, whether or not somebody waits for the answer.
+    fn finish(self: &Arc<Self>, instance: &Arc<Instance>, outcome: Result<Reply, CallError>) -> Result<Reply, Failure> {
+        match outcome {
+            Ok(reply) => Ok(reply),
+            Err(CallError::Status(PANIC)) => {
+                self.panicked(instance, "at a request; answered 500");
+                Err(Failure::Panicked)
+            }
             Err(CallError::Status(status)) => {
                 tracing::error!("[PLUGINS]: {} has failed with status {status} at a request; answered 500", self.name());
+                Err(Failure::Failed)
             }
             Err(CallError::Malformed(what)) => {
                 tracing::error!("[PLUGINS]: a response of {} cannot be used: {what}; answered 500", self.name());
+                Err(Failure::Failed)
             }
         }
-        outcome.map_err(|_| Failure::Failed)
     }
 
-    fn panicked(self: &Arc<Self>, instance: &Arc<Instance>) {
+    fn panicked(self: &Arc<Self>, instance: &Arc<Instance>, when: &str) {
         self.library.tally.panicked();
         instance.suspect();
-        tracing::error!("[PLUGINS]: {} has panicked at a request; answered 500", self.name());
-        let is_current = self.instance().is_some_and(|current| Arc::ptr_eq(&current, instance));
+        tracing::error!("[PLUGINS]: {} has panicked {when}", self.name());
         match self.limits().on_panic {
-            OnPanic::Abort if let Some(remote) = instance.remote() => remote.kill(),
+            OnPanic::Abort if let Some(remote) = instance.remote() => {
+                remote.kill();
+            }
             OnPanic::Abort => {
                 // The log may not get as far. In one piece, since the log writes to the same place.
                 let message = format!("gridshell: the plugin {} has panicked, and OnPanic = abort\n", self.name());
                 let _ = std::io::stderr().write_all(message.as_bytes());
                 std::process::abort();
             }
-            OnPanic::Disable if is_current => self.disable_after_too_many(),
-            OnPanic::Recreate if is_current => self.recreate(instance.clone()),
-            OnPanic::Disable | OnPanic::Recreate => {}
+            OnPanic::Disable => self.disable_after_too_many(instance),
+            OnPanic::Recreate => self.recreate(instance),
         }
     }
 
-    fn disable_after_too_many(&self) {
+    fn disable_after_too_many(&self, instance: &Arc<Instance>) {
         let now = Instant::now();
         let mut trouble = self.trouble();
         trouble.panics.push_back(now);
         while trouble.panics.front().is_some_and(|first| now.duration_since(*first) > PANIC_TIME) {
             trouble.panics.pop_front();
         }
-        if trouble.panics.len() >= PANICS && !trouble.is_disabled {
-            trouble.is_disabled = true;
+        if trouble.panics.len() >= PANICS && self.take(instance, Standing::Disabled) {
             drop(trouble);
             tracing::error!(
                 "[PLUGINS]: {} has panicked {PANICS} times within {} s and is disabled; `plugin reload {}` begins anew",
@@ -301,14 +390,18 @@ impl Plugin {
                 PANIC_TIME.as_secs(),
                 self.name()
             );
-            self.end();
         }
     }
 
-    /// Puts a new instance in the place of a suspect one, which answers meanwhile.
-    fn recreate(self: &Arc<Self>, suspect: Arc<Instance>) {
+    /// Ends a suspect instance and makes a new one: in this order, since both may want what only one can have (plugins.md section 5.5).
+    /// Requests are answered 503 meanwhile.
+    fn recreate(self: &Arc<Self>, suspect: &Arc<Instance>) {
         let mut trouble = self.trouble();
         if trouble.recreated.is_some_and(|at| at.elapsed() < RECREATE_PAUSE) {
+            return;
+        }
+        let end = suspect.end();
+        if !self.take(suspect, Standing::Restarting) {
             return;
         }
         trouble.recreated = Some(Instant::now());
@@ -316,32 +409,63 @@ impl Plugin {
         let plugin = self.clone();
         let recreate = move || {
             let plan = plugin.plan();
+            if !end.wait(plan.limits.start_time) {
+                // As when a request hangs, or has not given its response back.
+                tracing::warn!(
+                    "[PLUGINS]: the suspect instance of {} has not ended yet; the new one begins beside it",
+                    plan.name
+                );
+            }
             match Instance::create(&plugin.library, &plan.texts, plan.limits.start_time, &plugin.shell) {
-                Ok(instance) => plugin.replace(&suspect, instance),
-                Err(refusal) => tracing::error!("[PLUGINS]: no new instance, the suspect one goes on: {refusal}"),
+                Ok(instance) => plugin.restarted(instance),
+                Err(refusal) => plugin.not_restarted(&refusal),
             }
         };
         if let Err(error) = std::thread::Builder::new().name(format!("{} begins", self.name())).spawn(recreate) {
-            tracing::error!(%error, "[PLUGINS]: no thread to make a new instance of {} in", self.name());
+            self.not_restarted(&error);
         }
     }
 
-    fn replace(&self, suspect: &Arc<Instance>, instance: Instance) {
+    fn restarted(&self, instance: Instance) {
         if instance.routes != self.routes {
             tracing::warn!("[PLUGINS]: the new instance of {} has other paths; those of the first stay", self.name());
         }
-        let mut current = self.instance.write().unwrap_or_else(PoisonError::into_inner);
-        // It may have been disabled, or the program may end.
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, suspect)) {
-            *current = Some(Arc::new(instance));
-            drop(current);
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        // The program may end, or the plugin be replaced.
+        if matches!(*standing, Standing::Restarting) {
+            *standing = Standing::Up(Arc::new(instance));
+            drop(standing);
             tracing::info!("[PLUGINS]: a new instance of {} has taken the place of one that panicked", self.name());
         }
     }
 
+    fn not_restarted(&self, why: &dyn fmt::Display) {
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*standing, Standing::Restarting) {
+            *standing = Standing::Disabled;
+        }
+        drop(standing);
+        let name = self.name();
+        tracing::error!("[PLUGINS]: no new instance of {name}, which is disabled; `plugin reload {name}` begins anew: {why}");
+    }
+
+    /// Takes an instance out of its place, if it is there: it ends with its last request. Whether it was.
+    fn take(&self, instance: &Arc<Instance>, then: Standing) -> bool {
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        if !standing.instance().is_some_and(|current| Arc::ptr_eq(current, instance)) {
+            return false;
+        }
+        let taken = std::mem::replace(&mut *standing, then);
+        drop(standing);
+        drop(taken);
+        true
+    }
+
     /// Answers nothing any more; the instance ends with its last request.
     pub fn end(&self) {
-        let ended = self.instance.write().unwrap_or_else(PoisonError::into_inner).take();
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        let ended = std::mem::replace(&mut *standing, Standing::Ended);
+        drop(standing);
         drop(ended);
     }
 
@@ -349,26 +473,52 @@ impl Plugin {
     ///
     /// # Errors
     /// The plugin cannot use it, and goes on with the old one.
-    pub async fn reconfigure(&self, texts: &Arc<Texts>) -> Result<bool> {
+    pub async fn reconfigure(self: &Arc<Self>, texts: &Arc<Texts>) -> Result<bool> {
         let Some(instance) = self.instance() else { return Ok(false) };
         let control = instance.control.clone().lock_owned();
         let control = tokio::time::timeout(HEALTH_TIME, control).await;
         let control = control.with_context(|| format!("{} is busy with a command", self.name()))?;
-        let (controls, texts) = (instance.controls(), texts.clone());
-        let reconfigure = move || {
-            let _control = control;
-            controls.reconfigure(&texts)
+        let handover = Arc::new(Mutex::new(Handover::UnderWay));
+        let work = {
+            let (controls, texts, old, handover) =
+                (instance.controls(), texts.clone(), self.plan().texts.clone(), handover.clone());
+            let name = self.name();
+            move || {
+                let _control = control;
+                let status = controls.reconfigure(&texts);
+                let mut state = lock(&handover);
+                if !matches!(*state, Handover::GivenUp) {
+                    *state = Handover::Done(status);
+                    return;
+                }
+                drop(state);
+                if status == OK && controls.reconfigure(&old) != OK {
+                    tracing::error!(
+                        "[PLUGINS]: {name} has taken its changed section over too late, and does not take the old one back"
+                    );
+                }
+            }
         };
-        match run_beside(self.name(), self.limits().start_time, reconfigure).await {
-            Ok(OK) => Ok(true),
-            Ok(NOT_SUPPORTED) => Ok(false),
-            Ok(status) => bail!("{} cannot use its changed section: status {status}", self.name()),
-            Err(error) => bail!("{} does not take its changed section over: {error}", self.name()),
+        let waited = run_beside(self.name(), self.limits().start_time, work).await;
+        let status = match (std::mem::replace(&mut *lock(&handover), Handover::GivenUp), waited) {
+            (Handover::Done(status), _) => status,
+            (_, Err(error)) => bail!("{} does not take its changed section over: {error}", self.name()),
+            (_, Ok(())) => PANIC,
+        };
+        match status {
+            OK => Ok(true),
+            NOT_SUPPORTED => Ok(false),
+            status => {
+                if status == PANIC {
+                    self.panicked(&instance, "at its changed section");
+                }
+                bail!("{} cannot use its changed section: status {status}", self.name())
+            }
         }
     }
 
     /// What it says of itself, for people; `None` when it does not tell.
-    pub async fn health(&self) -> Option<String> {
+    pub async fn health(self: &Arc<Self>) -> Option<String> {
         let instance = self.instance()?;
         let Ok(control) = instance.control.clone().try_lock_owned() else {
             return Some("busy with a command".to_owned());
@@ -381,7 +531,12 @@ impl Plugin {
         match run_beside(self.name(), HEALTH_TIME, ask).await {
             Ok((NOT_SUPPORTED, _)) => None,
             Ok((OK, text)) => Some(if text.is_empty() { "well".to_owned() } else { text }),
-            Ok((status, text)) => Some(format!("not well (status {status}): {text}")),
+            Ok((status, text)) => {
+                if status == PANIC {
+                    self.panicked(&instance, "when it was asked how it is");
+                }
+                Some(format!("not well (status {status}): {text}"))
+            }
             Err(error) => Some(format!("does not tell: {error}")),
         }
     }
@@ -390,7 +545,7 @@ impl Plugin {
     ///
     /// # Errors
     /// It has no commands, is busy, or fails.
-    pub async fn command(&self, line: &str, write: impl FnMut(&str) + Send + 'static) -> Result<()> {
+    pub async fn command(self: &Arc<Self>, line: &str, write: impl FnMut(&str) + Send + 'static) -> Result<()> {
         let Some(instance) = self.instance() else { bail!("{} {}", self.name(), Failure::Disabled) };
         let controls = instance.controls();
         if !self.library.properties.capabilities.console || !controls.has_commands() {
@@ -407,7 +562,10 @@ impl Plugin {
         match run_beside(self.name(), self.limits().request_time, run).await {
             Ok(OK) => Ok(()),
             Ok(NOT_SUPPORTED) => bail!("{} has no such command", self.name()),
-            Ok(PANIC) => bail!("{} has panicked", self.name()),
+            Ok(PANIC) => {
+                self.panicked(&instance, "at a command");
+                bail!("{} has panicked", self.name())
+            }
             Ok(status) => bail!("{} has failed with status {status}", self.name()),
             Err(error) => bail!("{} goes on with the command: {error}", self.name()),
         }
@@ -415,12 +573,13 @@ impl Plugin {
 
     /// How it is, in a word.
     pub fn state(&self) -> &'static str {
-        match self.instance() {
-            _ if self.trouble().is_disabled => "disabled",
-            None => "ended",
-            Some(instance) if instance.remote().is_some_and(|remote| !remote.is_running()) => "restarting",
-            Some(instance) if instance.is_suspect() => "suspect",
-            Some(_) => "running",
+        match &*self.standing() {
+            Standing::Disabled => "disabled",
+            Standing::Ended => "ended",
+            Standing::Restarting => "restarting",
+            Standing::Up(instance) if instance.remote().is_some_and(|remote| !remote.is_running()) => "restarting",
+            Standing::Up(instance) if instance.is_suspect() => "suspect",
+            Standing::Up(_) => "running",
         }
     }
 
@@ -440,11 +599,15 @@ impl Plugin {
     }
 
     fn instance(&self) -> Option<Arc<Instance>> {
-        self.instance.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.standing().instance().cloned()
+    }
+
+    fn standing(&self) -> RwLockReadGuard<'_, Standing> {
+        self.standing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trouble(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.trouble)
     }
 }
 

@@ -42,7 +42,7 @@ impl Transport for PluginTransport {
         match self.plugin.answer(call).await {
             Ok(Reply { status, headers, body }) => Ok(Answer { status, headers, body }),
             // As over HTTP: a service that is broken answers 500, which is no reason to ask another.
-            Err(Failure::Failed) => {
+            Err(Failure::Failed | Failure::Panicked) => {
                 Ok(Answer { status: StatusCode::INTERNAL_SERVER_ERROR, headers: HeaderMap::new(), body: Bytes::new() })
             }
             Err(failure) => Err(TransportError::Unavailable(format!("the plugin {} {failure}", self.plugin.name()))),

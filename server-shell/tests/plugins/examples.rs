@@ -61,6 +61,17 @@ fn what_is_remembered_of_a_plugin_goes_with_it() {
     wait_until("that the old instance ends", &shell, || console(&shell, "plugin list").contains("replaced"));
 }
 
+/// Answers that are in the cache must not keep the last instance either, when the program ends.
+#[test]
+fn what_is_remembered_of_a_plugin_does_not_hold_the_program_up() {
+    let mut shell = assets_in_files(64, "");
+    assets_are_well(&shell);
+    assets_are_well(&shell);
+    shell.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(shell.wait().success());
+    assert!(!shell.output().contains("asset_files has not ended"), "{}", shell.output());
+}
+
 /// Names and keys out of the CSV file, through the program's private connector: the reading half of what name2key promises.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_name2key_plugin_in_rust_is_read_like_any_source() {

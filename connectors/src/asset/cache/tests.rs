@@ -51,6 +51,57 @@ async fn a_local_service_is_kept_for_ever_and_asked_each_time_for_what_is_missin
     assert_eq!(cache.state().hits, 1);
 }
 
+/// Bytes whose owner tells when it ends.
+struct Owned(Vec<u8>, Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_keeps_nothing_else() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let found = |body: Bytes| Ok(Some(Answer { body, content_type: "text/plain", tag: None, is_mutable: false }));
+    let owned = || Bytes::from_owner(Owned(vec![b'x'; 2000], ended.clone()));
+    let load = async |cache: &Arc<AssetCache>, id: u128, body: Bytes| {
+        let body = std::sync::Mutex::new(Some(body));
+        let load = || {
+            let loaded = found(body.lock().unwrap().take().unwrap());
+            async move { loaded }
+        };
+        cache.get_or_load(Uuid::from_u128(id), Form::Data, load).await.unwrap().unwrap().body
+    };
+    let cache = AssetCache::new(10_000);
+    // What belongs to somebody else, whole or in part, is copied.
+    assert_eq!(load(&cache, 1, owned()).await, vec![b'x'; 2000]);
+    assert_eq!(load(&cache, 2, owned().slice(10..20)).await, b"x".repeat(10));
+    assert_eq!(ended.load(Ordering::SeqCst), 2);
+    assert_eq!(cache.state().entries, 2);
+    // What is too large to be kept is not: it goes to who asks as it is.
+    let large = Bytes::from_owner(Owned(vec![b'x'; 20_000], ended.clone()));
+    let (at, body) = (large.as_ptr(), load(&cache, 3, large).await);
+    assert_eq!((body.as_ptr(), ended.load(Ordering::SeqCst)), (at, 2));
+    // Nor is what was made for it.
+    let own = Bytes::from(b"y".repeat(2000));
+    let at = own.as_ptr();
+    assert_eq!(load(&cache, 4, own).await.as_ptr(), at);
+    // A small piece of a large buffer is: it would keep all of it.
+    let mut roomy = Vec::with_capacity(100_000);
+    roomy.extend_from_slice(b"small");
+    let at = roomy.as_ptr();
+    let body = load(&cache, 5, Bytes::from(roomy)).await;
+    assert_eq!(body, "small");
+    assert_ne!(body.as_ptr(), at);
+}
+
 #[tokio::test(start_paused = true)]
 async fn only_what_may_change_grows_old() {
     let (cache, fixed) = (AssetCache::with_options(EDGE), Uuid::from_u128(2));

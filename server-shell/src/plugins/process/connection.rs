@@ -24,6 +24,8 @@ const MOST_CALLS: usize = 256;
 
 /// Gets what a command says.
 pub type Output = Box<dyn FnMut(&str) + Send>;
+/// Gets an answer; dropped without it when the connection ends before.
+type Answer = Box<dyn FnOnce(Frame) + Send>;
 
 /// The server's end of the socket.
 pub struct Connection {
@@ -53,11 +55,10 @@ struct Questions {
     is_over: bool,
 }
 
-/// A question that was sent and not answered yet. What it keeps is let go of with the answer, whether or not somebody waits for that.
+/// A question that was sent and not answered yet.
 struct Question {
-    answer: oneshot::Sender<Frame>,
+    answer: Answer,
     output: Option<Output>,
-    _kept: Option<Box<dyn Send>>,
 }
 
 /// A question cannot be asked.
@@ -91,20 +92,30 @@ impl Connection {
         }))
     }
 
-    /// Asks. The answer comes through the channel, which is closed when the connection ends before. `body` is the body of the message;
-    /// `output` gets what a command says; `kept` is dropped when the answer is there, or the connection ends.
+    /// Asks. The answer comes through the channel, which is closed when the connection ends before. `output` gets what a command says.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn ask(&self, message: &Message<'_>, output: Option<Output>) -> Result<oneshot::Receiver<Frame>, NotAsked> {
+        let (answer, answered) = oneshot::channel();
+        // Who has asked may be gone.
+        self.ask_for(message, Bytes::new(), output, move |frame| drop(answer.send(frame)))?;
+        Ok(answered)
+    }
+
+    /// Asks. `answer` gets the answer, in the task of [`Connection::run`], or is dropped when the connection ends before. `body` is the
+    /// body of the message.
     ///
     /// # Errors
     /// It cannot be asked; then all was dropped.
-    pub fn ask(
+    pub fn ask_for(
         &self,
         message: &Message<'_>,
         body: Bytes,
         output: Option<Output>,
-        kept: Option<Box<dyn Send>>,
-    ) -> Result<oneshot::Receiver<Frame>, NotAsked> {
-        let (answer, answered) = oneshot::channel();
-        let question = Question { answer, output, _kept: kept };
+        answer: impl FnOnce(Frame) + Send + 'static,
+    ) -> Result<(), NotAsked> {
+        let question = Question { answer: Box::new(answer), output };
         let mut questions = lock(&self.questions);
         if questions.is_over {
             return Err(NotAsked::Over);
@@ -121,7 +132,7 @@ impl Connection {
         questions.open.insert(id, question);
         drop(questions);
         self.send(Bytes::from(head), body);
-        Ok(answered)
+        Ok(())
     }
 
     /// Tells something that is not answered.
@@ -174,16 +185,22 @@ impl Connection {
             outcome = self.read(&backing) => outcome,
             error = self.write() => Err(error),
         };
-        let mut questions = lock(&self.questions);
-        questions.is_over = true;
-        let open = std::mem::take(&mut questions.open);
-        drop(questions);
-        drop(open);
+        self.close();
         match outcome {
             Err(error) if error.kind() == ErrorKind::InvalidData => Some(error.to_string()),
             // The end of the process, in one form or another.
             _ => None,
         }
+    }
+
+    /// Ends all questions, and takes no more.
+    pub fn close(&self) {
+        let mut questions = lock(&self.questions);
+        questions.is_over = true;
+        let open = std::mem::take(&mut questions.open);
+        drop(questions);
+        // Outside of the lock: what they keep may ask.
+        drop(open);
     }
 
     async fn write(&self) -> io::Error {
@@ -238,8 +255,7 @@ impl Connection {
             _ => {
                 let question = lock(&self.questions).open.remove(&frame.id());
                 if let Some(question) = question {
-                    // Who has asked may be gone.
-                    let _ = question.answer.send(frame);
+                    (question.answer)(frame);
                 }
             }
         }
@@ -248,11 +264,12 @@ impl Connection {
 
     fn call_service(self: &Arc<Self>, id: u32, request: &Request<'_>, body: Bytes, backing: &Arc<Backing>) {
         let Ok(method) = Method::from_bytes(request.method.as_bytes()) else { return self.refuse(id, INVALID) };
+        let Some(headers) = header_map(&request.headers) else { return self.refuse(id, INVALID) };
         if self.calls.fetch_add(1, Ordering::AcqRel) >= MOST_CALLS {
             self.calls.fetch_sub(1, Ordering::AcqRel);
             return self.refuse(id, UNAVAILABLE);
         }
-        let (service, headers) = (request.service.to_owned(), header_map(&request.headers));
+        let service = request.service.to_owned();
         let request = ServiceRequest { method, target: request.path.to_owned(), headers, body };
         let (connection, backing) = (self.clone(), backing.clone());
         tokio::spawn(async move {

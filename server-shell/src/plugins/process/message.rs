@@ -142,13 +142,28 @@ pub fn pairs_of(headers: &HeaderMap) -> Vec<Pair<'_>> {
     headers.iter().filter_map(|(name, value)| Some((name.as_str(), str::from_utf8(value.as_bytes()).ok()?))).collect()
 }
 
-/// The headers of a message; who has sent it has checked them.
-pub fn header_map(pairs: &[Pair<'_>]) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(pairs.len());
+/// The headers of a message; who has sent it has checked them. `None` when there are more than there can be.
+pub fn header_map(pairs: &[Pair<'_>]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
-            headers.append(name, value);
+            headers.try_append(name, value).ok()?;
         }
     }
-    headers
+    Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_without_end_are_refused() {
+        let names: Vec<String> = (0..40_000).map(|number| format!("x-{number}")).collect();
+        let pairs: Vec<Pair<'_>> = names.iter().map(|name| (name.as_str(), "")).collect();
+        assert_eq!(header_map(&pairs[..100]).map(|headers| headers.len()), Some(100));
+        assert!(header_map(&pairs).is_none());
+        // Those of one name are no end either.
+        assert_eq!(header_map(&[("x", ""); 40_000]).map(|headers| headers.len()), Some(40_000));
+    }
 }

@@ -19,6 +19,7 @@ mod stream;
 mod to_server;
 mod worker;
 
+pub use connection::NotAsked;
 pub use launch::{ProcessLimits, Remains, load_apart, probe};
-pub use remote::{Lost, Remote};
+pub use remote::Remote;
 pub use worker::{HOST_SWITCH, PROBE_SWITCH, main as worker_main};

@@ -1,13 +1,12 @@
 //! An instance of a plugin in a process of its own, which is started anew when it ends.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use gridshell_connectors::http::{Method, StatusCode};
 use gridshell_plugin_abi::{FAILED, INVALID, OK, PANIC, UNAVAILABLE};
 use nix::sys::signal::{Signal, kill};
@@ -51,53 +50,25 @@ struct Shared {
     library: Arc<PluginLibrary>,
     remains: Arc<Remains>,
     start_time: Duration,
-    texts: RwLock<Arc<Texts>>,
+    /// What the plugin may read. Locked while a process is started with them or told of others, so that all have the same.
+    texts: Mutex<Arc<Texts>>,
     backing: Arc<Backing>,
     runtime: Handle,
     /// `None` while there is no process that answers.
     connection: RwLock<Option<Arc<Connection>>>,
-    process: Mutex<Option<Pid>>,
+    process: Mutex<Option<Alive>>,
     is_over: AtomicBool,
-    /// Places of requests that nobody waits for any more.
-    overdue: AtomicUsize,
 }
 
-/// There is no answer of the plugin's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// It is not running; it is going to be started again.
-    NotRunning,
-    /// It has ended while it worked on the request.
-    Ended,
-    /// It takes too long.
-    TimedOut,
-}
-
-/// A place among the requests, with the question as long as that is not answered.
-struct Place<S> {
-    _slot: S,
-    shared: Arc<Shared>,
-    is_overdue: AtomicBool,
-}
-
-impl<S> Place<S> {
-    /// Nobody waits any more. Gives how many such places there are.
-    fn give_up(&self) -> usize {
-        self.is_overdue.store(true, Ordering::Release);
-        self.shared.overdue.fetch_add(1, Ordering::AcqRel) + 1
-    }
-}
-
-impl<S> Drop for Place<S> {
-    fn drop(&mut self) {
-        if self.is_overdue.load(Ordering::Acquire) {
-            self.shared.overdue.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
+/// A process that was not waited for yet.
+struct Alive {
+    pid: Pid,
+    is_killed: bool,
 }
 
 impl Remote {
-    /// Step 10: starts a process and makes the instance in it. Waits for both as long as `time`.
+    /// Step 10: starts a process and makes the instance in it. Waits for both as long as `time`. `ended` is closed when the last process
+    /// has ended.
     ///
     /// # Errors
     /// The process does not start, or the plugin refuses.
@@ -107,6 +78,7 @@ impl Remote {
         texts: &Arc<Texts>,
         time: Duration,
         shell: &Arc<OwnServices>,
+        ended: Sender<()>,
     ) -> Result<Self, Refusal> {
         let refusal = |found: String| Refusal::new(&library.file, Step::Create, "a process", "one that runs", found);
         let runtime = shell.runtime().cloned().ok_or_else(|| refusal("no runtime".to_owned()))?;
@@ -116,37 +88,36 @@ impl Remote {
             library: library.clone(),
             remains: remains.clone(),
             start_time: time,
-            texts: RwLock::new(texts.clone()),
+            texts: Mutex::new(texts.clone()),
             backing: Arc::new(backing),
             runtime,
             connection: RwLock::default(),
             process: Mutex::default(),
             is_over: AtomicBool::new(false),
-            overdue: AtomicUsize::new(0),
         });
         let (first, outcome) = mpsc::sync_channel(1);
         let (ends, end) = mpsc::channel();
         let own = shared.clone();
         // The processes end with the thread that has started them, so it is one that stays.
-        let keeper = thread::Builder::new().name(format!("{} keeper", library.name)).spawn(move || own.keep(&end, &first));
+        let keeper = thread::Builder::new().name(format!("{} keeper", library.name)).spawn(move || {
+            own.keep(&end, &first);
+            drop(ended);
+        });
         keeper.map_err(|error| refusal(error.to_string()))?;
         let routes = outcome.recv().unwrap_or_else(|_| Err(refusal("a panic".to_owned())))?;
         Ok(Self { shared, routes, _ends: ends })
     }
 
-    /// Lets the plugin answer a request, and waits for that as long as `time`. `slot` is kept until the plugin has answered, however long
-    /// that takes; `late` gets what comes too late. When `most` requests are overdue, the process is ended.
+    /// Lets the plugin answer a request. `answer` gets what comes of it, however long that takes, or is dropped when the process ends
+    /// before.
     ///
     /// # Errors
-    /// Outside: there is no answer. Inside: the plugin fails.
-    pub async fn handle<S: Send + Sync + 'static>(
+    /// It cannot be asked; then `answer` was dropped.
+    pub fn handle(
         &self,
         call: &BorrowedCall<'_>,
-        slot: S,
-        time: Duration,
-        most: usize,
-        late: impl FnOnce(Result<Reply, CallError>) + Send + 'static,
-    ) -> Result<Result<Reply, CallError>, Lost> {
+        answer: impl FnOnce(Result<Reply, CallError>) + Send + 'static,
+    ) -> Result<(), NotAsked> {
         let mut buffer = [0; PEER_BYTES];
         let message = Message::Handle(Request {
             service: call.service,
@@ -158,40 +129,21 @@ impl Remote {
             headers: pairs_of(call.headers),
             body: call.body,
         });
-        let connection = self.shared.connection().ok_or(Lost::NotRunning)?;
-        let place = Arc::new(Place { _slot: slot, shared: self.shared.clone(), is_overdue: AtomicBool::new(false) });
-        let mut answered = match connection.ask(&message, call.body.clone(), None, Some(Box::new(place.clone()))) {
-            Ok(answered) => answered,
-            Err(NotAsked::Over) => return Err(Lost::NotRunning),
-            Err(NotAsked::TooLarge) => return Ok(Err(CallError::Malformed("the request does not fit into a frame".to_owned()))),
-        };
-        match tokio::time::timeout(time, &mut answered).await {
-            Ok(Ok(frame)) => Ok(read_answer(&frame)),
-            Ok(Err(_)) => Err(Lost::Ended),
-            Err(_) => {
-                self.shared.runtime.spawn(async move {
-                    if let Ok(frame) = answered.await {
-                        late(read_answer(&frame));
-                    }
-                });
-                if place.give_up() >= most {
-                    tracing::error!(
-                        "[PLUGINS]: {} answers none of the {most} requests that it has; its process is ended",
-                        self.shared.library.name
-                    );
-                    self.shared.kill();
-                }
-                Err(Lost::TimedOut)
-            }
-        }
+        let connection = self.shared.connection().ok_or(NotAsked::Over)?;
+        connection.ask_for(&message, call.body.clone(), None, move |frame| answer(read_answer(&frame)))
     }
 
-    /// Hands a changed configuration over; the status of that. Waits.
+    /// Hands a changed configuration over; the status of that. While there is no process, the next one is started with it. Waits.
     pub fn reconfigure(&self, texts: &Arc<Texts>) -> i32 {
-        let done = self.ask(&Message::Reconfigure(frame_texts(texts)), None);
-        let status = done.map_or(UNAVAILABLE, |frame| status_of(&frame));
+        let mut current = lock(&self.shared.texts);
+        let status = if self.is_running() {
+            let done = self.ask(&Message::Reconfigure(frame_texts(texts)), None);
+            done.map_or(UNAVAILABLE, |frame| status_of(&frame))
+        } else {
+            OK
+        };
         if status == OK {
-            *self.shared.texts.write().unwrap_or_else(PoisonError::into_inner) = texts.clone();
+            *current = texts.clone();
         }
         status
     }
@@ -223,13 +175,13 @@ impl Remote {
         self.shared.connection().is_some()
     }
 
-    /// Ends the process, at once. Another is started.
-    pub fn kill(&self) {
-        self.shared.kill();
+    /// Ends the process, at once; another is started. Whether this is what ends it.
+    pub fn kill(&self) -> bool {
+        self.shared.kill()
     }
 
     fn ask(&self, message: &Message<'_>, output: Option<Output>) -> Option<Frame> {
-        let answered = self.shared.connection()?.ask(message, Bytes::new(), output, None).ok()?;
+        let answered = self.shared.connection()?.ask(message, output).ok()?;
         answered.blocking_recv().ok()
     }
 }
@@ -301,6 +253,7 @@ impl Shared {
 
     /// Starts a process and makes an instance in it.
     fn begin(self: &Arc<Self>) -> Result<Running, Refusal> {
+        let texts = lock(&self.texts);
         let until = Instant::now() + self.start_time;
         let refusal = |found: String| Refusal::new(&self.library.file, Step::Create, "create", "status 0", found);
         let Started { process, socket, .. } = self.remains.launch(until).map_err(|error| match error {
@@ -311,18 +264,17 @@ impl Shared {
         let _inside = self.runtime.enter();
         let connection = Connection::new(socket).map_err(|error| refusal(error.to_string()))?;
         let pid = i32::try_from(process.id()).map_err(|error| refusal(error.to_string()))?;
-        *lock(&self.process) = Some(Pid::from_raw(pid));
-        let (own, run) = (self.clone(), connection.clone().run(self.backing.clone()));
+        let pid = Pid::from_raw(pid);
+        *lock(&self.process) = Some(Alive { pid, is_killed: false });
+        let (end, run) = (KillAtEnd { shared: self.clone(), pid }, connection.clone().run(self.backing.clone()));
         let reader = self.runtime.spawn(async move {
             if let Some(wrong) = run.await {
-                tracing::error!("[PLUGINS]: the process of {} says what nobody understands: {wrong}", own.library.name);
+                tracing::error!("[PLUGINS]: the process of {} says what nobody understands: {wrong}", end.shared.library.name);
             }
-            // Without connection it is of no use, if it is there still.
-            own.kill();
+            drop(end);
         });
         let mut running = Running { process, reader, routes: Vec::new() };
-        let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let created = connection.ask(&Message::Create(frame_texts(&texts)), Bytes::new(), None, None);
+        let created = connection.ask(&Message::Create(frame_texts(&texts)), None);
         let created = match created {
             Ok(created) => self.runtime.block_on(async {
                 let in_time = tokio::time::timeout_at(until.into(), created).await;
@@ -356,12 +308,15 @@ impl Shared {
         // What it has sent before is still in the socket, unless somebody else has the other end too.
         let _ = self.runtime.block_on(async { tokio::time::timeout(LAST_WORDS, &mut running.reader).await });
         running.reader.abort();
-        self.connection.write().unwrap_or_else(PoisonError::into_inner).take();
+        let connection = self.connection.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(connection) = connection {
+            connection.close();
+        }
         how
     }
 
     fn wait_in_words(&self, running: &mut Running) -> String {
-        let pid = lock(&self.process).as_ref().copied();
+        let pid = lock(&self.process).as_ref().map(|alive| alive.pid);
         if let Some(pid) = pid {
             // Not taken from the system yet, so that `kill` never finds another process with this number.
             while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(nix::Error::EINTR) {}
@@ -380,15 +335,37 @@ impl Shared {
         });
     }
 
-    fn kill(&self) {
-        if let Some(pid) = *lock(&self.process) {
-            // It may have ended by itself.
-            let _ = kill(pid, Signal::SIGKILL);
+    /// Whether this is what ends it.
+    fn kill(&self) -> bool {
+        match &mut *lock(&self.process) {
+            Some(alive) if !alive.is_killed => {
+                alive.is_killed = true;
+                // It may have ended by itself.
+                let _ = kill(alive.pid, Signal::SIGKILL);
+                true
+            }
+            _ => false,
         }
     }
 
     fn connection(&self) -> Option<Arc<Connection>> {
         self.connection.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Ends the process when nobody reads what it says any more: without that it is of no use, if it is there still.
+struct KillAtEnd {
+    shared: Arc<Shared>,
+    pid: Pid,
+}
+
+impl Drop for KillAtEnd {
+    fn drop(&mut self) {
+        // Another may have been started meanwhile.
+        let is_same = lock(&self.shared.process).as_ref().is_some_and(|alive| alive.pid == self.pid);
+        if is_same {
+            self.shared.kill();
+        }
     }
 }
 
@@ -403,7 +380,9 @@ fn read_answer(frame: &Frame) -> Result<Reply, CallError> {
     match frame.message() {
         Ok(Message::Served { status: OK, response }) => {
             let status = StatusCode::from_u16(response.status).map_err(|error| CallError::Malformed(error.to_string()))?;
-            Ok(Reply { status, headers: header_map(&response.headers), body: frame.body() })
+            let headers = header_map(&response.headers);
+            let headers = headers.ok_or_else(|| CallError::Malformed("more headers than there can be".to_owned()))?;
+            Ok(Reply { status, headers, body: frame.body() })
         }
         Ok(Message::Served { status, .. }) => Err(CallError::Status(status)),
         Ok(Message::Broken(what)) => Err(CallError::Malformed(what.to_owned())),

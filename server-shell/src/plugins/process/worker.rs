@@ -238,10 +238,10 @@ impl Worker {
 
     fn handle(&self, frame: &Frame, request: &Request<'_>) {
         let _turn = self.library.properties.is_serial.then(|| lock(&self.turn));
-        let outcome = match self.instance() {
-            Some(holder) => {
-                let Request { service, method, path, matched, query, peer, headers, body: _ } = request;
-                let (headers, body) = (header_map(headers), frame.body());
+        let outcome = match (self.instance(), header_map(&request.headers)) {
+            (Some(holder), Some(headers)) => {
+                let Request { service, method, path, matched, query, peer, headers: _, body: _ } = request;
+                let body = frame.body();
                 border::handle(
                     &holder,
                     &BorrowedCall {
@@ -256,7 +256,7 @@ impl Worker {
                     },
                 )
             }
-            None => Err(CallError::Status(INVALID)),
+            _ => Err(CallError::Status(INVALID)),
         };
         let is_sent = match &outcome {
             Ok(reply) => {
