@@ -9,7 +9,7 @@ fn a_plugin_that_panics_is_disabled_and_the_others_go_on() {
     let shell = Plugins::new().with("bad", &[]).with("good", &[]).start("");
     let statuses: Vec<u16> = (0..10).map(|_| shell.get("/bad/panic").status).collect();
     assert_eq!(statuses, [500, 500, 500, 503, 503, 503, 503, 503, 503, 503]);
-    assert!(shell.output().contains("bad has panicked 3 times within 60 s and is disabled"));
+    shell.wait_for_output("bad has panicked 3 times within 60 s and is disabled");
     assert_eq!(shell.get("/bad").status, 503);
     shell.wait_for_output("[PLUGIN bad]: destroyed 1.0.0");
     assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
@@ -26,16 +26,44 @@ fn a_plugin_that_panics_is_disabled_and_the_others_go_on() {
 fn a_panic_that_nobody_waits_for_counts() {
     for isolation in ["none", "process"] {
         let shell =
-            Plugins::new().with("bad", &[]).start(&format!("[Plugin:bad]\nRequestTimeout = 0.2\nIsolation = {isolation}\n"));
+            Plugins::new().with("bad", &[]).start(&format!("[Plugin:bad]\nRequestTimeout = 3\nIsolation = {isolation}\n"));
         let readiness = || common::try_get(shell.admin_port, "/readyz").unwrap();
         assert!(readiness().status == 200 && readiness().text().contains("plugin bad: ok"), "{}", readiness().text());
-        for _ in 0..3 {
-            assert_eq!(shell.get("/bad/late-panic").status, 504);
+        let end = shell.folder.path().join("end");
+        for _ in 0..2 {
+            assert_eq!(shell.get(&until("bad", &end)).status, 504);
         }
+        // Also when who has asked went before.
+        let go = shell.folder.path().join("go");
+        ask_and_go(&shell, "bad", &go);
+        write_at_once(&end, "!");
+        wait_until("that both have panicked", &shell, || counts(&shell, "gridshell_plugin_panics_total{plugin=\"bad\"} 2"));
+        assert_eq!(text(&shell, "/bad"), "hello from 1.0.0");
+        write_at_once(&go, "!");
         shell.wait_for_output("bad has panicked 3 times within 60 s and is disabled");
         assert_eq!(shell.get("/bad").status, 503);
         assert_eq!(readiness().status, 503);
         assert!(readiness().text().contains("plugin bad: disabled"), "{}", readiness().text());
+    }
+}
+
+#[test]
+fn a_panic_of_any_function_counts() {
+    for isolation in ["none", "process"] {
+        let shell = Plugins::new().with("bad", &[]).start(&format!("[Plugin:bad]\nIsolation = {isolation}\nWord = sick\n"));
+        assert!(console(&shell, "plugin bad panic").contains("bad has panicked"));
+        assert!(console(&shell, "plugin list").contains("not well (status 255)"));
+        let file = shell.folder.path().join("Robust.ini");
+        let ini = fs::read_to_string(&file).unwrap();
+        fs::write(&file, ini.replace("Word = sick", "Word = panic")).unwrap();
+        let said = console(&shell, "config reload");
+        assert!(said.contains("bad cannot use its changed section: status 255"), "{said}");
+        for when in ["at a command", "when it was asked how it is", "at its changed section"] {
+            shell.wait_for_output(&format!("[PLUGINS]: bad has panicked {when}"));
+        }
+        assert!(counts(&shell, "gridshell_plugin_panics_total{plugin=\"bad\"} 3"));
+        shell.wait_for_output("bad has panicked 3 times within 60 s and is disabled");
+        assert_eq!(shell.get("/bad").status, 503);
     }
 }
 
@@ -51,14 +79,41 @@ fn two_panics_make_it_suspect() {
 
 #[test]
 fn a_new_instance_takes_the_place_of_one_that_panicked() {
-    let shell = Plugins::new().with("bad", &[]).start("[Plugin:bad]\nOnPanic = recreate\n");
+    for isolation in ["none", "process"] {
+        let shell =
+            Plugins::new().with("bad", &[]).start(&format!("[Plugin:bad]\nOnPanic = recreate\nIsolation = {isolation}\n"));
+        assert_eq!(shell.get("/bad/panic").status, 500);
+        shell.wait_for_output("a new instance of bad has taken the place of one that panicked");
+        // The old one first, since both may want what only one can have.
+        let output = shell.output();
+        let places: Vec<usize> = ["made", "destroyed", "made"]
+            .iter()
+            .scan(0, |from, what| {
+                *from += output[*from..].find(&format!("[PLUGIN bad]: {what} 1.0.0"))? + 1;
+                Some(*from)
+            })
+            .collect();
+        assert_eq!(places.len(), 3, "{output}");
+        assert_eq!(text(&shell, "/bad"), "hello from 1.0.0");
+        assert!(console(&shell, "plugin list").contains("running"));
+    }
+}
+
+#[test]
+fn without_new_instance_it_is_disabled() {
+    let plugins = Plugins::new().with("bad", &[]);
+    let needed = plugins.folder.path().join("needed");
+    fs::write(&needed, "").unwrap();
+    let shell = plugins.start(&format!("[Plugin:bad]\nOnPanic = recreate\nNeeds = {}\n", needed.display()));
+    fs::remove_file(&needed).unwrap();
     assert_eq!(shell.get("/bad/panic").status, 500);
-    shell.wait_for_output("a new instance of bad has taken the place of one that panicked");
-    shell.wait_for_output("[PLUGIN bad]: destroyed 1.0.0");
-    assert_eq!(text(&shell, "/bad"), "hello from 1.0.0");
-    assert!(console(&shell, "plugin list").contains("running"));
-    let statuses: Vec<u16> = (0..10).map(|_| shell.get("/bad/panic").status).collect();
-    assert_eq!(statuses, [500; 10]);
+    shell.wait_for_output(
+        "no new instance of bad, which is disabled; `plugin reload bad` begins anew: plugin libbad.so refused at step 10",
+    );
+    assert_eq!(shell.get("/bad").status, 503);
+    assert!(console(&shell, "plugin list").contains("disabled"));
+    fs::write(&needed, "").unwrap();
+    assert!(console(&shell, "plugin reload bad").contains("was loaded again and answers"));
     assert_eq!(text(&shell, "/bad"), "hello from 1.0.0");
 }
 

@@ -51,26 +51,46 @@ fn what_does_not_wait_runs_where_the_request_is() {
 
 #[test]
 fn beyond_the_bounds_is_504_and_503() {
-    let shell =
-        Plugins::new().with("slow", &[]).with("good", &[]).start("[Plugin:slow]\nMaxConcurrent = 2\nRequestTimeout = 0.3\n");
-    // Two have a place until they end, though their clients have heard that it takes too long.
+    let slow = "[Plugin:slow]\nMaxConcurrent = 2\nRequestTimeout = 3\n";
+    for switches in [&[][..], &["SERIAL"]] {
+        let shell = Plugins::new().with("slow", switches).with("good", &[]).start(slow);
+        let end = shell.folder.path().join("end");
+        // One has its place until it ends, though its client has heard that it takes too long.
+        assert_eq!(shell.get(&until("slow", &end)).status, 504);
+        assert_eq!(begun(&end), 1);
+        // One that nobody waits for any more is not begun when it is its turn.
+        assert_eq!(shell.get(&until("slow", &end)).status, 504);
+        assert_eq!(ask(&shell, "/slow"), (503, String::new()));
+        shell.wait_for_output(
+            "slow has 2 requests under way, as many as it may have (MaxConcurrent), 2 of them for more than 3s (RequestTimeout); more are \
+             answered 503",
+        );
+        assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
+        assert!(counts(&shell, "gridshell_plugin_requests_total{plugin=\"slow\",result=\"timeout\"} 2"));
+        fs::write(&end, "").unwrap();
+        wait_until("that there is room again", &shell, || ask(&shell, "/slow").0 == 200);
+        // One place was enough for that answer: the other of the two that are late may still have its own.
+        wait_until("that none is under way", &shell, || counts(&shell, "gridshell_plugin_in_flight{plugin=\"slow\"} 0"));
+        assert_eq!(begun(&end), if switches.is_empty() { 2 } else { 1 });
+        // What came of them late was given back.
+        wait_until("that all is given back", &shell, || {
+            let (status, counts) = ask(&shell, "/slow/counts");
+            let number = |word: &str| common::rest_console::between(&counts, word, " ").parse::<u64>().unwrap();
+            status == 200 && number("handled ") == number("released ")
+        });
+    }
+}
+
+#[test]
+fn a_request_whose_client_has_gone_has_its_place_until_it_ends() {
+    let shell = Plugins::new().with("slow", &[]).start("[Plugin:slow]\nMaxConcurrent = 1\n");
     let end = shell.folder.path().join("end");
-    let slow = format!("/slow/until?{}", end.display());
-    assert_eq!([shell.get(&slow).status, shell.get(&slow).status], [504, 504]);
-    assert_eq!(ask(&shell, "/slow"), (503, String::new()));
-    assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
-    let metrics = || common::try_get(shell.admin_port, "/metrics").unwrap();
-    let refused = "gridshell_plugin_requests_total{plugin=\"slow\",result=\"timeout\"} 2";
-    assert!(metrics().text().contains(refused), "{refused}: {}", metrics().text());
+    ask_and_go(&shell, "slow", &end);
+    let gone = "gridshell_plugin_requests_total{plugin=\"slow\",result=\"abandoned\"} 1";
+    wait_until("that the server knows", &shell, || counts(&shell, gone));
+    assert_eq!(shell.get("/slow").status, 503);
+    shell.wait_for_output("slow has 1 requests under way, as many as it may have (MaxConcurrent), 0 of them for more than 30s");
     fs::write(&end, "").unwrap();
     wait_until("that there is room again", &shell, || ask(&shell, "/slow").0 == 200);
-    // One place was enough for that answer: the other of the two that are late may still have its own.
-    let none = "gridshell_plugin_in_flight{plugin=\"slow\"} 0";
-    wait_until("that none is under way", &shell, || metrics().text().contains(none));
-    // What came of them late was given back.
-    wait_until("that all is given back", &shell, || {
-        let counts = text(&shell, "/slow/counts");
-        let number = |word: &str| common::rest_console::between(&counts, word, " ").parse::<u64>().unwrap();
-        number("handled ") == number("released ")
-    });
+    assert!(counts(&shell, gone));
 }

@@ -186,6 +186,37 @@ fn console(shell: &Shell, line: &str) -> String {
     rest_console::between(&all, &ends[0], &ends[1]).to_owned()
 }
 
+/// The path of a request that takes until there is the file `end`; one that begins with `!` makes it panic then.
+fn until(name: &str, end: &Path) -> String {
+    format!("/{name}/until?{}", end.display())
+}
+
+/// Writes a file that is there with all that is in it.
+fn write_at_once(file: &Path, text: &str) {
+    let unfinished = file.with_extension("unfinished");
+    fs::write(&unfinished, text).unwrap();
+    fs::rename(unfinished, file).unwrap();
+}
+
+/// How many requests that take until there is this file the plugin has begun with.
+fn begun(end: &Path) -> u64 {
+    fs::metadata(end.with_extension("begun")).map_or(0, |metadata| metadata.len())
+}
+
+/// Asks for what takes until there is the file `end`, and goes when the plugin has begun with that: the connection is reset.
+fn ask_and_go(shell: &Shell, name: &str, end: &Path) {
+    let before = begun(end);
+    let mut stream = shell.connect();
+    common::write_request(&mut stream, "GET", &until(name, end), "", b"").unwrap();
+    wait_until("that it is begun", shell, || begun(end) > before);
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Whether the metrics have this line.
+fn counts(shell: &Shell, line: &str) -> bool {
+    common::try_get(shell.admin_port, "/metrics").unwrap().text().lines().any(|found| found == line)
+}
+
 /// Waits until something is so.
 fn wait_until(what: &str, shell: &Shell, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;

@@ -124,17 +124,29 @@ static int32_t get_property(gs_str name, gs_str *out)
     return GS_UNKNOWN;
 }
 
-static void read_word(instance *self, const gs_config *config)
+/* The value of a key, empty when it is not there. */
+static void read_key(const gs_config *config, const char *key, char *out, size_t size)
 {
-    self->word[0] = 0;
+    out[0] = 0;
     for (size_t i = 0; i < config->entry_count; i++) {
         gs_str value = config->entries[i].value;
-        if (is(config->entries[i].name, "Word") && value.len < sizeof(self->word)) {
-            memcpy(self->word, value.ptr, value.len);
-            self->word[value.len] = 0;
+        if (is(config->entries[i].name, key) && value.len < size) {
+            memcpy(out, value.ptr, value.len);
+            out[value.len] = 0;
             return;
         }
     }
+}
+
+/* Waits until there is a file. Gives how its content begins. */
+static int wait_for(const char *path)
+{
+    int file;
+    while ((file = open(path, O_RDONLY)) < 0) pause_for(1);
+    char first = 0;
+    if (read(file, &first, 1) < 0) first = 0;
+    close(file);
+    return first;
 }
 
 static int32_t create(const gs_host *host, const gs_config *config, void **out)
@@ -150,8 +162,11 @@ static int32_t create(const gs_host *host, const gs_config *config, void **out)
     instance *self = calloc(1, sizeof(*self));
     if (self == NULL) return GS_FAILED;
     self->host = host;
-    read_word(self, config);
-    if (strcmp(self->word, "bad") == 0) {
+    read_key(config, "Word", self->word, sizeof(self->word));
+    /* It begins only where this file is. */
+    char path[300];
+    read_key(config, "Needs", path, sizeof(path));
+    if (strcmp(self->word, "bad") == 0 || (path[0] != 0 && access(path, F_OK) != 0)) {
         free(self);
         return 9;
     }
@@ -264,7 +279,7 @@ static int32_t config(instance *self, const gs_request *request, gs_response *re
 
 static int32_t respond(instance *self, const gs_request *request, gs_response *response)
 {
-    char line[200];
+    char line[300];
     gs_str rest = request->rest;
     if (is(rest, "")) return text(response, "hello from " VERSION);
     if (is(rest, "/word")) return text(response, self->word);
@@ -299,13 +314,13 @@ static int32_t respond(instance *self, const gs_request *request, gs_response *r
         return text(response, "gathered");
     }
     if (is(rest, "/until")) {
-        snprintf(line, sizeof(line), "%.*s", (int)request->query.len, request->query.ptr);
-        while (access(line, F_OK) != 0) pause_for(1);
-        return text(response, "there it is");
-    }
-    if (is(rest, "/late-panic")) {
-        pause_for(2000);
-        return GS_PANIC;
+        /* Each that is begun is a byte. */
+        snprintf(line, sizeof(line), "%.*s.begun", (int)request->query.len, request->query.ptr);
+        int begun = open(line, O_WRONLY | O_APPEND | O_CREAT, 0600);
+        if (begun < 0 || write(begun, "x", 1) != 1) return GS_FAILED;
+        close(begun);
+        line[request->query.len] = 0;
+        return wait_for(line) == '!' ? GS_PANIC : text(response, "there it is");
     }
     if (is(rest, "/big")) {
         size_t len = 64 << 20;
@@ -382,8 +397,12 @@ static int32_t reconfigure(void *pointer, const gs_config *config)
     return GS_NOT_SUPPORTED;
 #else
     instance changed = *(instance *)pointer;
-    read_word(&changed, config);
+    read_key(config, "Word", changed.word, sizeof(changed.word));
     if (strcmp(changed.word, "bad") == 0) return 9;
+    if (strcmp(changed.word, "panic") == 0) return GS_PANIC;
+    char path[300];
+    read_key(config, "Until", path, sizeof(path));
+    if (path[0] != 0) wait_for(path);
     *(instance *)pointer = changed;
     say(changed.host, "reconfigured");
     return GS_OK;
@@ -392,9 +411,8 @@ static int32_t reconfigure(void *pointer, const gs_config *config)
 
 static int32_t health(void *pointer, gs_str *detail)
 {
-    (void)pointer;
     *detail = GS_STR("in good health");
-    return GS_OK;
+    return strcmp(((instance *)pointer)->word, "sick") == 0 ? GS_PANIC : GS_OK;
 }
 
 static int32_t command(void *pointer, gs_str line, gs_sink sink)

@@ -139,12 +139,10 @@ fn a_crash_is_that_of_the_plugin_alone_and_it_is_started_again() {
     let shell = apart("bad", &[], "");
     let first = pid_of(&shell, "bad");
     // Another request is under way.
+    let end = shell.folder.path().join("end");
     thread::scope(|scope| {
-        let slow = scope.spawn(|| shell.get("/bad/sleep?60000").status);
-        wait_until("that it is under way", &shell, || {
-            let metrics = common::try_get(shell.admin_port, "/metrics").unwrap();
-            metrics.text().contains("gridshell_plugin_in_flight{plugin=\"bad\"} 1")
-        });
+        let slow = scope.spawn(|| shell.get(&until("bad", &end)).status);
+        wait_until("that it is begun", &shell, || begun(&end) == 1);
         assert_eq!(shell.get("/bad/crash").status, 502);
         assert_eq!(slow.join().unwrap(), 502);
     });
@@ -153,25 +151,81 @@ fn a_crash_is_that_of_the_plugin_alone_and_it_is_started_again() {
     assert_ne!(pid_of(&shell, "bad"), first);
     assert!(!runs(first));
     // Each time it takes longer; who asks meanwhile hears so at once.
-    assert_eq!(shell.get("/bad/crash").status, 502);
-    shell.wait_for_output("it is started again in 400ms");
-    until_it_answers(&shell, "bad");
-    assert_eq!(shell.get("/bad/crash").status, 502);
-    shell.wait_for_output("it is started again in 800ms");
+    for pause in ["400ms", "800ms", "1.6s", "3.2s", "6.4s"] {
+        until_it_answers(&shell, "bad");
+        assert_eq!(shell.get("/bad/crash").status, 502);
+        shell.wait_for_output(&format!("it is started again in {pause}"));
+    }
     assert_eq!(shell.get("/bad").status, 503);
     assert!(console(&shell, "plugin list").contains("restarting"));
     others_are_well(&shell);
     until_it_answers(&shell, "bad");
+    wait_until("that all is said", &shell, || shell.output().matches("bad runs again, in a new process").count() == 6);
     let output = shell.output();
-    assert_eq!(output.matches("the process of bad has ended: signal 11 (SIGSEGV)").count(), 3, "{output}");
-    assert_eq!(output.matches("bad runs again, in a new process").count(), 3, "{output}");
+    assert_eq!(output.matches("the process of bad has ended: signal 11 (SIGSEGV)").count(), 6, "{output}");
     let metrics = common::try_get(shell.admin_port, "/metrics").unwrap();
     assert!(metrics.text().contains("gridshell_plugin_requests_total{plugin=\"bad\",result=\"lost\"}"), "{}", metrics.text());
 }
 
 #[test]
+fn while_it_is_started_again_its_section_can_be_changed() {
+    let plugins = Plugins::new().with("bad", &[]);
+    let (old, new) = (plugins.folder.path().join("old"), plugins.folder.path().join("new"));
+    fs::write(&old, "").unwrap();
+    let shell = plugins.start(&format!("[Plugin:bad]\n{APART}Needs = {}\n", old.display()));
+    // From now on it cannot begin.
+    fs::remove_file(&old).unwrap();
+    assert_eq!(shell.get("/bad/crash").status, 502);
+    shell.wait_for_output(
+        "plugin libbad.so refused at step 10: create: expected status 0, found status 9 (code 41); it is tried again in",
+    );
+    fs::write(&new, "").unwrap();
+    let file = shell.folder.path().join("Robust.ini");
+    let ini = fs::read_to_string(&file).unwrap();
+    fs::write(&file, ini.replace(old.to_str().unwrap(), new.to_str().unwrap())).unwrap();
+    let said = console(&shell, "config reload");
+    assert!(said.contains("is in force"), "{said}");
+    until_it_answers(&shell, "bad");
+}
+
+#[test]
+fn one_that_hangs_is_ended_though_who_asked_has_gone() {
+    let shell = apart("slow", &[], "MaxConcurrent = 2\nRequestTimeout = 3\n");
+    let first = pid_of(&shell, "slow");
+    let never = shell.folder.path().join("never");
+    ask_and_go(&shell, "slow", &never);
+    ask_and_go(&shell, "slow", &never);
+    wait_until("that the server knows", &shell, || {
+        counts(&shell, "gridshell_plugin_requests_total{plugin=\"slow\",result=\"abandoned\"} 2")
+    });
+    until_it_answers(&shell, "slow");
+    shell.wait_for_output("slow answers none of the 2 requests that it has; its process is ended");
+    assert_ne!(pid_of(&shell, "slow"), first);
+    assert!(!runs(first));
+}
+
+#[test]
+fn one_that_is_replaced_ends_though_it_hangs() {
+    let mut shell = apart("slow", &[], "RequestTimeout = 3\n");
+    let first = pid_of(&shell, "slow");
+    let never = shell.folder.path().join("never");
+    assert_eq!(shell.get(&until("slow", &never)).status, 504);
+    ask_and_go(&shell, "slow", &never);
+    assert!(console(&shell, "plugin reload slow").contains("was loaded again and answers"));
+    let second = pid_of(&shell, "slow");
+    assert_ne!(second, first);
+    wait_until("that the old process ends", &shell, || !runs(first));
+    // Nor does it hold the program up.
+    assert_eq!(shell.get(&until("slow", &never)).status, 504);
+    shell.signal(Signal::SIGTERM);
+    assert!(shell.wait().success());
+    assert!(!runs(second));
+    assert!(!shell.output().contains("slow has not ended"), "{}", shell.output());
+}
+
+#[test]
 fn one_that_hangs_is_ended_when_it_has_no_place_left() {
-    let shell = apart("slow", &[], "MaxConcurrent = 2\nRequestTimeout = 2\n");
+    let shell = apart("slow", &[], "MaxConcurrent = 2\nRequestTimeout = 5\n");
     let first = pid_of(&shell, "slow");
     assert_eq!(shell.get("/slow/sleep?600000").status, 504);
     // The other place still works.
@@ -214,7 +268,7 @@ fn requests_at_the_same_time_are_those_of_the_plugin() {
     assert_eq!((most("one"), most("direct")), (1, 1));
     // More than there are places are refused at once.
     let end = shell.folder.path().join("end");
-    let path = format!("/many/until?{}", end.display());
+    let path = until("many", &end);
     let refused = AtomicUsize::new(0);
     let ask = || {
         let status = shell.get(&path).status;
@@ -268,12 +322,12 @@ fn what_fails_at_the_beginning_is_refused() {
         .with("seven", &["CREATE_STATUS=7"])
         .with("slow", &["SLOW_CREATE=60000"])
         .with("good", &[])
-        .start(&format!("[Plugin:seven]\n{APART}[Plugin:slow]\n{APART}StartTimeout = 1\n"));
+        .start(&format!("[Plugin:seven]\n{APART}[Plugin:slow]\n{APART}StartTimeout = 5\n"));
     let output = shell.output();
     for message in [
         "[PLUGIN seven]: will not be made",
         "plugin libseven.so refused at step 10: create: expected status 0, found status 7",
-        "plugin libslow.so refused at step 10: create: expected status 0, found nothing after 1 s",
+        "plugin libslow.so refused at step 10: create: expected status 0, found nothing after 5 s",
     ] {
         assert!(output.contains(message), "{message:?} is not in\n{output}");
     }

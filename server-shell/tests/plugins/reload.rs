@@ -138,10 +138,11 @@ fn a_changed_section_is_handed_over_or_makes_a_new_instance() {
     assert_eq!(words(), pair("three", "four"));
 
     // Bounds change without a new instance.
+    wait_until("that the replaced one ends", &shell, || shell.output().matches("[PLUGIN hard]: destroyed 1.0.0").count() == 2);
     let destroyed = shell.output().matches("destroyed").count();
     assert!(edit("Word = three", "Word = three\nRequestTimeout = 0.1").contains("is in force"));
     let end = shell.folder.path().join("end");
-    assert_eq!(ask(&shell, &format!("/soft/until?{}", end.display())).0, 504);
+    assert_eq!(shell.get(&until("soft", &end)).status, 504);
     fs::write(&end, "").unwrap();
     assert!(edit("RequestTimeout = 0.1", "RequestTimeout = 60").contains("is in force"));
     assert_eq!(shell.output().matches("destroyed").count(), destroyed);
@@ -152,6 +153,30 @@ fn a_changed_section_is_handed_over_or_makes_a_new_instance() {
     assert_eq!(shell.get("/soft").status, 404);
     assert!(edit(";libsoft", "libsoft.so = \"libsoft.so\"").contains("is in force"));
     assert_eq!(text(&shell, "/soft/word"), "three");
+}
+
+#[test]
+fn a_section_that_is_taken_over_too_late_is_taken_back() {
+    for isolation in ["none", "process"] {
+        let shell = Plugins::new()
+            .with("slow", &[])
+            .start(&format!("[Plugin:slow]\nIsolation = {isolation}\nStartTimeout = 3\nWord = old\nUntil = \n"));
+        let end = shell.folder.path().join("end");
+        let file = shell.folder.path().join("Robust.ini");
+        let ini = fs::read_to_string(&file).unwrap();
+        let changed = ini.replace("Word = old\nUntil = \n", &format!("Word = new\nUntil = {}\n", end.display()));
+        fs::write(&file, changed).unwrap();
+        let said = console(&shell, "config reload");
+        assert!(said.contains("slow does not take its changed section over: nothing after 3 s"), "{said}");
+        // It does so later.
+        fs::write(&end, "").unwrap();
+        wait_until("that it takes the old one back", &shell, || {
+            shell.output().matches("[PLUGIN slow]: reconfigured").count() == 2
+        });
+        assert_eq!(text(&shell, "/slow/word"), "old");
+        assert!(console(&shell, "config reload").contains("is in force"));
+        assert_eq!(text(&shell, "/slow/word"), "new");
+    }
 }
 
 #[test]
