@@ -276,8 +276,8 @@ impl Plugin {
         }
         match tokio::time::timeout_at((begun + limits.request_time).into(), answered).await {
             Ok(Ok(outcome)) => outcome,
-            // Its process has ended; in this one it is answered or waited for.
-            Ok(Err(_)) => Err(Failure::Ended),
+            // It was dropped: its process has ended, or there was no thread for it.
+            Ok(Err(_)) => Err(if instance.remote().is_some() { Failure::Ended } else { Failure::Busy }),
             Err(_) => {
                 tracing::error!("[PLUGINS]: {} has not answered a request within {:?}", self.name(), limits.request_time);
                 self.end_if_stuck(&instance, &limits);
