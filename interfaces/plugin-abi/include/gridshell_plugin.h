@@ -7,9 +7,11 @@
  *
  * Rules
  *
- * Sizes     Every struct that begins with struct_size may grow at its end in a later minor version. Who makes one sets struct_size to
- *           the sizeof it was compiled with. Who reads one uses only members that lie inside struct_size (GS_HAS), and takes a missing
- *           function, like a null one, for "not supported". gs_str, gs_bytes, gs_pair, gs_sink and gs_note never grow.
+ * Sizes     Every struct that begins with struct_size may grow at its end in a later minor version, never into its padding. Who makes one
+ *           sets struct_size to the sizeof it was compiled with. No struct is smaller than in version 1.0 (GS_..._SIZE_1_0): a smaller
+ *           one is refused, and who keeps to the members of 1.0 needs no other look at the size. Of later members, only those are used
+ *           that lie inside struct_size (GS_HAS); a missing function, like a null one, means "not supported". Who fills in a struct of
+ *           the other side writes nothing behind its struct_size. gs_str, gs_bytes, gs_pair, gs_sink and gs_note never grow.
  * Text      is UTF-8, pointer and length, not ended by a zero byte. With length 0 the pointer may be null.
  * Memory    What a function is given is borrowed: it is valid until the function returns, where nothing else is said. What a function
  *           gives back belongs to the side that made it. Neither side ever frees the other's memory.
@@ -194,7 +196,8 @@ typedef struct gs_host {
     int64_t (*now_ms)(void *ctx);
     /* Asks a service of the server with a request of the service's own wire, and waits for the answer. After GS_OK the response belongs
      * to the server: give it back with release_response. After anything else there is nothing to give back. GS_UNKNOWN: the server has no
-     * such service. GS_REFUSED: capability `call-service` is not declared. GS_UNAVAILABLE: it cannot be asked now. */
+     * such service: it knows `asset`, `baked_texture`, `inventory` and `name2key`, where its configuration has a connector for them.
+     * GS_REFUSED: capability `call-service` is not declared. GS_UNAVAILABLE: it cannot be asked now. */
     int32_t (*call_service)(void *ctx, gs_str service, const gs_request *request, gs_response *response);
     /* Frees what call_service has put into the response, exactly once. */
     void (*release_response)(void *ctx, gs_response *response);
@@ -235,9 +238,11 @@ typedef struct gs_plugin {
     int32_t (*command)(void *instance, gs_str line, gs_sink sink);
 } gs_plugin;
 
-/* The size of gs_plugin in version 1.0: a plugin has no smaller one. */
+/* The sizes in version 1.0, which stay the same whatever later versions add: no plugin and no server makes a smaller one. */
+#define GS_REQUEST_SIZE_1_0 (offsetof(gs_request, peer) + sizeof(((gs_request *)0)->peer))
+#define GS_RESPONSE_SIZE_1_0 (offsetof(gs_response, owner_token) + sizeof(((gs_response *)0)->owner_token))
+#define GS_CONFIG_SIZE_1_0 (offsetof(gs_config, entry_count) + sizeof(((gs_config *)0)->entry_count))
 #define GS_PLUGIN_SIZE_1_0 (offsetof(gs_plugin, command) + sizeof(((gs_plugin *)0)->command))
-/* The size of gs_host in version 1.0: a server has no smaller one. */
 #define GS_HOST_SIZE_1_0 (offsetof(gs_host, metric_add) + sizeof(((gs_host *)0)->metric_add))
 
 /* Whether a struct of the other side has a member: GS_HAS(gs_host, host, metric_add). */

@@ -1,9 +1,10 @@
 //! One request and its response.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::ptr;
 
-use crate::{Bytes, Pair, Str};
+use crate::{Bytes, Pair, Str, read, write};
 
 /// A request: the server's for `handle`, the plugin's for `call_service`.
 #[repr(C)]
@@ -49,7 +50,15 @@ pub struct Response {
     pub owner_token: *mut c_void,
 }
 
+impl Request {
+    /// The size in version 1.0: nobody makes a smaller one.
+    pub const SIZE_1_0: u32 = (offset_of!(Self, peer) + size_of::<Str>()) as u32;
+}
+
 impl Response {
+    /// The size in version 1.0: nobody makes a smaller one.
+    pub const SIZE_1_0: u32 = (offset_of!(Self, owner_token) + size_of::<usize>()) as u32;
+
     /// What a caller hands over to be filled in.
     pub const EMPTY: Self = Self {
         struct_size: size_of::<Self>() as u32,
@@ -59,4 +68,15 @@ impl Response {
         body: Bytes { ptr: ptr::null(), len: 0 },
         owner_token: ptr::null_mut(),
     };
+
+    /// Empties a response that the other side gives back, and gives its token, so that nobody finds that a second time. Null when there
+    /// is none, or no response.
+    ///
+    /// # Safety
+    /// As for [`write()`].
+    pub unsafe fn take_token(response: *mut Self) -> *mut c_void {
+        // SAFETY: promised by the caller.
+        let taken = unsafe { read(response).and_then(|taken| write(response, &Self::EMPTY).map(|()| taken)) };
+        taken.map_or(ptr::null_mut(), |taken| taken.owner_token)
+    }
 }

@@ -1,6 +1,7 @@
 //! The two tables of functions, and what `create` and `command` are given.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 
 use crate::{Pair, Request, Response, Str};
 
@@ -104,12 +105,17 @@ pub type VersionNumber = unsafe extern "C" fn() -> u32;
 /// refuse.
 pub type Entry = unsafe extern "C" fn(host: *const Host) -> *const Plugin;
 
+impl Config {
+    /// The size in version 1.0: no server has a smaller one.
+    pub const SIZE_1_0: u32 = (offset_of!(Self, entry_count) + size_of::<usize>()) as u32;
+}
+
 impl Plugin {
     /// The size in version 1.0: no plugin has a smaller one.
-    pub const SIZE_1_0: u32 = (std::mem::offset_of!(Self, command) + size_of::<Option<Command>>()) as u32;
+    pub const SIZE_1_0: u32 = (offset_of!(Self, command) + size_of::<Option<Command>>()) as u32;
 }
 
 impl Host {
     /// The size in version 1.0: no server has a smaller one.
-    pub const SIZE_1_0: u32 = (std::mem::offset_of!(Self, metric_add) + size_of::<usize>()) as u32;
+    pub const SIZE_1_0: u32 = (offset_of!(Self, metric_add) + size_of::<usize>()) as u32;
 }

@@ -21,10 +21,11 @@ impl<'a> Config<'a> {
     /// What the server has handed over, or `None` when it breaks the rules.
     ///
     /// # Safety
-    /// A pointer that is not null points to a configuration of the header's form, which nobody changes during `'a`.
+    /// A pointer that is not null points to a configuration of the header's form, which nobody changes meanwhile; what that points
+    /// to, nobody changes during `'a`.
     pub(crate) unsafe fn read(config: *const abi::Config) -> Option<Self> {
         // SAFETY: promised by the caller.
-        let config = unsafe { config.as_ref() }.filter(|it| it.struct_size as usize >= size_of::<abi::Config>())?;
+        let config = unsafe { abi::read(config) }.ok()?;
         // SAFETY: promised by the caller.
         unsafe {
             let pairs = abi::pairs(config.entries, config.entry_count)?;

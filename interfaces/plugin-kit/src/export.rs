@@ -43,9 +43,9 @@ pub const fn table<P: Plugin>(get_property: abi::GetProperty) -> abi::Plugin {
 /// `host` is null or a table of the header's form.
 pub unsafe fn entry(host: *const abi::Host, table: &'static abi::Plugin) -> *const abi::Plugin {
     // SAFETY: promised by the caller.
-    match unsafe { host.as_ref() } {
-        Some(host) if host.struct_size >= abi::Host::SIZE_1_0 => table,
-        _ => std::ptr::null(),
+    match unsafe { abi::read(host) } {
+        Ok(_) => table,
+        Err(_) => std::ptr::null(),
     }
 }
 
@@ -101,15 +101,18 @@ unsafe extern "C" fn destroy<P: Plugin>(instance: *mut c_void) {
 /// As `handle` of the header.
 unsafe extern "C" fn handle<P: Plugin>(instance: *mut c_void, request: *const abi::Request, out: *mut abi::Response) -> i32 {
     // SAFETY: promised by the caller.
-    let (instance, out) = unsafe { (instance_of::<P>(instance), out.as_mut()) };
-    let (Some(instance), Some(out)) = (instance, out) else { return abi::INVALID };
-    if (out.struct_size as usize) < size_of::<abi::Response>() {
-        return abi::INVALID;
-    }
+    let (instance, room) = unsafe { (instance_of::<P>(instance), abi::read(out)) };
+    let (Some(instance), Ok(_)) = (instance, room) else { return abi::INVALID };
     guard(Some(&instance.host), "handle", || {
         // SAFETY: promised by the caller.
         let Some(request) = (unsafe { Request::read(request) }) else { return abi::INVALID };
-        instance.plugin.handle(&request).hand_over(out);
+        let mut response = instance.plugin.handle(&request).hand_over();
+        // SAFETY: promised by the caller.
+        if unsafe { abi::write(out, &response) }.is_err() {
+            // SAFETY: nobody else has it.
+            unsafe { message::take_back(&mut response) };
+            return abi::INVALID;
+        }
         abi::OK
     })
 }
@@ -119,10 +122,7 @@ unsafe extern "C" fn handle<P: Plugin>(instance: *mut c_void, request: *const ab
 unsafe extern "C" fn release(_: *mut c_void, response: *mut abi::Response) {
     guard(None, "release", || {
         // SAFETY: the response is one of `handle`.
-        if let Some(response) = unsafe { response.as_mut() } {
-            // SAFETY: as above.
-            unsafe { message::take_back(response) };
-        }
+        unsafe { message::take_back(response) };
         abi::OK
     });
 }

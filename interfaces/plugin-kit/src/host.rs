@@ -161,8 +161,7 @@ impl Host {
     /// A pointer that is not null points to a table of the header's form, which stays valid until [`end`](Self::end).
     pub(crate) unsafe fn of(host: *const abi::Host) -> Option<Self> {
         // SAFETY: promised by the caller.
-        let host = unsafe { host.as_ref() }.filter(|host| host.struct_size >= abi::Host::SIZE_1_0)?;
-        Some(Self::from(*host))
+        unsafe { abi::read(host) }.ok().map(Self::from)
     }
 
     /// The server of a table that stays valid until [`end`](Self::end).

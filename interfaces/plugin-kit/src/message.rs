@@ -42,10 +42,11 @@ impl<'a> Request<'a> {
     /// What the server has handed over, or `None` when it breaks the rules.
     ///
     /// # Safety
-    /// A pointer that is not null points to a request of the header's form, which nobody changes during `'a`.
+    /// A pointer that is not null points to a request of the header's form, which nobody changes meanwhile; what that points to, nobody
+    /// changes during `'a`.
     pub(crate) unsafe fn read(request: *const abi::Request) -> Option<Self> {
         // SAFETY: promised by the caller.
-        let request = unsafe { request.as_ref() }.filter(|it| it.struct_size as usize >= size_of::<abi::Request>())?;
+        let request = unsafe { abi::read(request) }.ok()?;
         // SAFETY: promised by the caller.
         unsafe {
             Some(Self {
@@ -118,14 +119,17 @@ impl Response {
         self
     }
 
-    /// Hands the response over to the server, until [`take_back`].
-    pub(crate) fn hand_over(self, out: &mut abi::Response) {
+    /// The response for the server, who has it until [`take_back`].
+    pub(crate) fn hand_over(self) -> abi::Response {
         let held = Box::new(Held { pairs: pairs(self.headers.iter().map(|(name, value)| (&**name, &**value))), response: self });
-        out.status = held.response.status.into();
-        out.headers = held.pairs.as_ptr();
-        out.header_count = held.pairs.len();
-        out.body = Bytes::new(&held.response.body);
-        out.owner_token = Box::into_raw(held).cast::<c_void>();
+        abi::Response {
+            status: held.response.status.into(),
+            headers: held.pairs.as_ptr(),
+            header_count: held.pairs.len(),
+            body: Bytes::new(&held.response.body),
+            owner_token: Box::into_raw(held).cast::<c_void>(),
+            ..abi::Response::EMPTY
+        }
     }
 
     /// A copy of a response of the server, or `None` when it breaks the rules.
@@ -153,12 +157,12 @@ struct Held {
 /// Frees what [`Response::hand_over`] has put into a response. Does nothing for one without.
 ///
 /// # Safety
-/// The token is that of `hand_over`, or null.
-pub(crate) unsafe fn take_back(response: &mut abi::Response) {
-    let held = response.owner_token.cast::<Held>();
-    *response = abi::Response { struct_size: response.struct_size, ..abi::Response::EMPTY };
+/// A pointer that is not null points to a response of the header's form, whose token is that of `hand_over`, or null.
+pub(crate) unsafe fn take_back(response: *mut abi::Response) {
+    // SAFETY: promised by the caller.
+    let held = unsafe { abi::Response::take_token(response) }.cast::<Held>();
     if !held.is_null() {
-        // SAFETY: it is the box of `hand_over`, and the token was removed before, so nobody frees it twice.
+        // SAFETY: it is the box of `hand_over`, and the token was removed, so nobody frees it twice.
         drop(unsafe { Box::from_raw(held) });
     }
 }

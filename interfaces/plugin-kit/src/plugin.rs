@@ -45,7 +45,7 @@ pub trait Plugin: Send + Sync + Sized + 'static {
         Err(Failure::NotSupported)
     }
 
-    /// How it is, for the console and the status page. Must not take long.
+    /// How it is, for `plugin list` on the console. Must not take long.
     fn health(&self) -> Health {
         Health::Unknown
     }

@@ -129,15 +129,25 @@ fn nothing_is_lost_over_many_requests() {
 
 #[test]
 fn a_newer_and_an_older_plugin_work_as_far_as_both_sides_go() {
-    let shell = Plugins::new().with("newer", &["NEWER", "MINOR=9"]).with("older", &["OLDER_CALLS"]).start("");
-    for name in ["newer", "older"] {
-        assert_eq!(text(&shell, &format!("/{name}")), "hello from 1.0.0");
+    for keys in ["", "Isolation = process\n"] {
+        let shell = Plugins::new()
+            .with("newer", &["NEWER", "MINOR=9"])
+            .with("older", &["OLDER_CALLS", "STRUCT_SIZE=GS_PLUGIN_SIZE_1_0"])
+            .start(&format!("[Plugin:newer]\n{keys}[Plugin:older]\n{keys}"));
+        assets_are_well(&shell);
+        for name in ["newer", "older"] {
+            assert_eq!(text(&shell, &format!("/{name}")), "hello from 1.0.0");
+            // Its structs are as long as they are; none of version 1.0 is shorter.
+            assert_eq!(text(&shell, &format!("/{name}/call?/assets/a55e7000-0000-4000-8000-000000000001/data")), "hello");
+            assert_eq!(text(&shell, &format!("/{name}/call-short-request?/assets/")), "status -4");
+            assert_eq!(text(&shell, &format!("/{name}/call-short-response?/assets/")), "status -4");
+        }
+        let list = console(&shell, "plugin list");
+        assert!(list.contains("newer: in good health") && !list.contains("older: "), "{list}");
+        assert!(console(&shell, "plugin newer say").contains("you said: say"));
+        assert!(console(&shell, "plugin older say").contains("older has no commands"));
+        fs::metadata(shell.folder.path().join("data")).expect_err("nothing is copied without a reload");
     }
-    let list = console(&shell, "plugin list");
-    assert!(list.contains("newer: in good health") && !list.contains("older: "), "{list}");
-    assert!(console(&shell, "plugin newer say").contains("you said: say"));
-    assert!(console(&shell, "plugin older say").contains("older has no commands"));
-    fs::metadata(shell.folder.path().join("data")).expect_err("nothing is copied without a reload");
 }
 
 #[test]

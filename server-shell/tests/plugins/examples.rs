@@ -116,4 +116,18 @@ async fn the_name2key_plugin_in_rust_is_read_like_any_source() {
         Registration { name: "New Tester".to_owned(), key: Uuid::from_u128(9), grid: Grid("g".to_owned()), verified: false };
     assert_eq!(service.register(&claim).await.unwrap_err().kind, ErrorKind::Refused);
     assert_eq!(service.by_name("New Tester", None).await.unwrap(), []);
+
+    // Something else has changed the file: it is read again when the operator says so, and not with a configuration that is the same.
+    fs::write(&csv, "a55e7010-0000-4000-8000-000000000002,New Tester\n").unwrap();
+    console(&shell, "config reload");
+    assert_eq!(service.by_name("New Tester", None).await.unwrap(), []);
+    let said = console(&shell, "plugin reload name2key_csv");
+    assert!(said.contains("was loaded again and answers"), "{said}\n{}", shell.output());
+    let found = service.by_name("New Tester", None).await.unwrap();
+    assert_eq!(found.iter().map(|entry| entry.key).collect::<Vec<_>>(), [uuid::uuid!("a55e7010-0000-4000-8000-000000000002")]);
+    assert_eq!(service.by_name("Avatar3 Tester", None).await.unwrap(), []);
+    // A file that cannot be read changes nothing.
+    fs::write(&csv, "no key,Bad Tester\n").unwrap();
+    assert!(console(&shell, "plugin reload name2key_csv").contains("the old one goes on"));
+    assert_eq!(service.by_name("New Tester", None).await.unwrap().len(), 1);
 }

@@ -16,6 +16,7 @@ mod load;
 mod probe;
 mod process;
 mod refused;
+mod relay;
 mod reload;
 
 use std::fs;

@@ -5,15 +5,17 @@
  *   SERIAL, NOT_BLOCKING, CONFIG_KEYS       the same
  *   NO_NOTE, NOTE_MAGIC, NOTE_MAJOR         no note, or another one
  *   MINOR                                   the minor version that it says to be built against
+ *   FUNCTION_MAJOR, FUNCTION_MINOR          the version functions say this, whatever the note says
  *   NO_ENTRY, NO_HANDLE, ENTRY_NULL         what is missing
  *   STRUCT_SIZE                             the size of the table
- *   NEWER                                   a table of a later minor version, with members that the server does not know
+ *   NEWER                                   structs of a later minor version, with members that the server does not know
  *   OLDER_CALLS                             no members but the required ones
  *   CREATE_STATUS, PROPERTY_STATUS          what those functions return
  *   SLOW_CREATE                             milliseconds
  *   UNDEFINED                               it needs a function that nobody has
  *   CRASH, HANG                             its constructor ends the process, or does not end
  *   NO_RECONFIGURE                          it does not take changed sections over
+ *   RELAY                                   it has each request answered by the server's own service of the same name
  */
 #define _POSIX_C_SOURCE 200809L
 #include <fcntl.h>
@@ -49,8 +51,14 @@
 __attribute__((used, section(GS_NOTE_SECTION), aligned(4))) static const gs_note note = {
     (uint32_t)sizeof(GS_NOTE_OWNER), 16, GS_NOTE_TYPE, GS_NOTE_OWNER, NOTE_MAGIC, NOTE_MAJOR, MINOR, (uint32_t)sizeof(void *), 0};
 #endif
-GS_EXPORT uint32_t gridshell_plugin_abi_major(void) { return GS_ABI_MAJOR; }
-GS_EXPORT uint32_t gridshell_plugin_abi_minor(void) { return MINOR; }
+#ifndef FUNCTION_MAJOR
+#define FUNCTION_MAJOR GS_ABI_MAJOR
+#endif
+#ifndef FUNCTION_MINOR
+#define FUNCTION_MINOR MINOR
+#endif
+GS_EXPORT uint32_t gridshell_plugin_abi_major(void) { return FUNCTION_MAJOR; }
+GS_EXPORT uint32_t gridshell_plugin_abi_minor(void) { return FUNCTION_MINOR; }
 
 #ifdef CRASH
 __attribute__((constructor)) static void crash(void) { abort(); }
@@ -239,25 +247,63 @@ static int32_t headers(gs_response *response, size_t count)
     return text(response, "headers");
 }
 
+/* What the next minor version may add to each struct. */
+typedef struct later {
+    void (*unknown[8])(void);
+} later;
+
+static void never(void) { abort(); }
+
+#define LATER {{never, never, never, never, never, never, never, never}}
+
 /* Asks the server's asset service for the path in the query. */
 static int32_t call(instance *self, const gs_request *request, gs_response *response)
 {
-    gs_request inner = {0};
-    gs_response found = {0};
-    inner.struct_size = sizeof(inner);
-    found.struct_size = sizeof(found);
-    inner.method = GS_STR("GET");
-    inner.path = request->query;
-    gs_str service = is(request->rest, "/call") ? GS_STR("asset") : GS_STR("nonsense");
-    int32_t status = self->host->call_service(self->host->ctx, service, &inner, &found);
+    struct { gs_request known; later more; } inner = {{0}, LATER};
+    struct { gs_response known; later more; } found = {{0}, LATER};
+#ifdef NEWER
+    inner.known.struct_size = sizeof(inner);
+    found.known.struct_size = sizeof(found);
+#else
+    inner.known.struct_size = sizeof(inner.known);
+    found.known.struct_size = sizeof(found.known);
+#endif
+    if (is(request->rest, "/call-short-request")) inner.known.struct_size = GS_REQUEST_SIZE_1_0 - 1;
+    if (is(request->rest, "/call-short-response")) found.known.struct_size = GS_RESPONSE_SIZE_1_0 - 1;
+    inner.known.method = GS_STR("GET");
+    inner.known.path = request->query;
+    gs_str service = is(request->rest, "/call-unknown") ? GS_STR("nonsense") : GS_STR("asset");
+    int32_t status = self->host->call_service(self->host->ctx, service, &inner.known, &found.known);
     if (status != GS_OK) {
         char line[32];
         snprintf(line, sizeof(line), "status %d", (int)status);
         return text(response, line);
     }
-    int32_t outcome = answer(response, found.status, (const char *)found.body.ptr, found.body.len);
-    self->host->release_response(self->host->ctx, &found);
+    int32_t outcome = answer(response, found.known.status, (const char *)found.known.body.ptr, found.known.body.len);
+    self->host->release_response(self->host->ctx, &found.known);
+    for (size_t i = 0; i < sizeof(found.more.unknown) / sizeof(found.more.unknown[0]); i++) {
+        if (found.more.unknown[i] != never) return GS_FAILED;
+    }
     return outcome;
+}
+
+/* Has the server's own service of the same name answer. The answer stays the server's until it is released. */
+static int32_t relay(instance *self, const gs_request *request, gs_response *response)
+{
+    gs_response *found = calloc(1, sizeof(*found));
+    if (found == NULL) return GS_FAILED;
+    found->struct_size = sizeof(*found);
+    int32_t status = self->host->call_service(self->host->ctx, request->service, request, found);
+    if (status != GS_OK) {
+        free(found);
+        return status;
+    }
+    response->status = found->status;
+    response->headers = found->headers;
+    response->header_count = found->header_count;
+    response->body = found->body;
+    response->owner_token = found;
+    return GS_OK;
 }
 
 /* A key of the configuration: the query is `Section:Key`. */
@@ -279,6 +325,9 @@ static int32_t config(instance *self, const gs_request *request, gs_response *re
 
 static int32_t respond(instance *self, const gs_request *request, gs_response *response)
 {
+#ifdef RELAY
+    return relay(self, request, response);
+#endif
     char line[300];
     gs_str rest = request->rest;
     if (is(rest, "")) return text(response, "hello from " VERSION);
@@ -292,7 +341,7 @@ static int32_t respond(instance *self, const gs_request *request, gs_response *r
     if (is(rest, "/empty")) return answer(response, 200, "", 0);
     if (is(rest, "/headers")) return headers(response, 500);
     if (is(rest, "/too-many-headers")) return headers(response, 1500);
-    if (is(rest, "/call") || is(rest, "/call-unknown")) return call(self, request, response);
+    if (rest.len >= 5 && memcmp(rest.ptr, "/call", 5) == 0) return call(self, request, response);
     if (is(rest, "/config")) return config(self, request, response);
     if (is(rest, "/late-route")) {
         int32_t status = self->host->register_route(self->host->ctx, GS_STR(SERVICES), GS_STR("GET"), GS_STR("/late"));
@@ -381,9 +430,14 @@ static int32_t handle(void *pointer, const gs_request *request, gs_response *res
     return status;
 }
 
-static void release(void *instance, gs_response *response)
+static void release(void *pointer, gs_response *response)
 {
-    (void)instance;
+#ifdef RELAY
+    instance *self = pointer;
+    self->host->release_response(self->host->ctx, response->owner_token);
+#else
+    (void)pointer;
+#endif
     free(response->owner_token);
     pthread_mutex_lock(&lock);
     released++;
@@ -411,7 +465,16 @@ static int32_t reconfigure(void *pointer, const gs_config *config)
 
 static int32_t health(void *pointer, gs_str *detail)
 {
+#ifdef RELAY
+    /* It has no paths of its own to ask for them. */
+    static char line[100];
+    pthread_mutex_lock(&lock);
+    snprintf(line, sizeof(line), "handled %ld released %ld", handled, released);
+    pthread_mutex_unlock(&lock);
+    *detail = gs_text(line, strlen(line));
+#else
     *detail = GS_STR("in good health");
+#endif
     return strcmp(((instance *)pointer)->word, "sick") == 0 ? GS_PANIC : GS_OK;
 }
 
@@ -426,21 +489,11 @@ static int32_t command(void *pointer, gs_str line, gs_sink sink)
     return GS_OK;
 }
 
-#ifdef NEWER
-/* What the next minor version may add. */
-typedef struct later {
-    gs_plugin known;
-    void (*unknown[8])(void);
-} later;
-
-static void never(void) { abort(); }
-#endif
-
 #ifndef NO_ENTRY
 const gs_plugin *gridshell_plugin_entry_v1(const gs_host *host)
 {
 #ifdef NEWER
-    static later table = {{0}, {never, never, never, never, never, never, never, never}};
+    static struct { gs_plugin known; later more; } table = {{0}, LATER};
     gs_plugin *plugin = &table.known;
 #else
     static gs_plugin table;

@@ -23,7 +23,10 @@ fn each_is_refused_at_its_step_and_the_server_goes_on() {
         .with("major0", &["NOTE_MAJOR=0"])
         .with("major2", &["NOTE_MAJOR=2"])
         .with("noentry", &["NO_ENTRY"])
+        .with("othermajor", &["FUNCTION_MAJOR=2"])
+        .with("otherminor", &["FUNCTION_MINOR=7"])
         .with("short", &["STRUCT_SIZE=16"])
+        .with("byteless", &["STRUCT_SIZE=GS_PLUGIN_SIZE_1_0-1"])
         .with("nohandle", &["NO_HANDLE"])
         .with("null", &["ENTRY_NULL"])
         .with("seven", &["CREATE_STATUS=7"])
@@ -61,7 +64,7 @@ fn each_is_refused_at_its_step_and_the_server_goes_on() {
     let shell = ini.start_with(&text_of);
 
     let sizes = "expected 4096 to 268435456 bytes, found";
-    let table = size_of::<gridshell_plugin_abi::Plugin>();
+    let table = gridshell_plugin_abi::Plugin::SIZE_1_0;
     for (name, message) in [
         ("unlisted", "at step 1: the name: expected one that [Plugins] Allow lists, found libclass.so, libmachine.so"),
         ("writable", "at step 2: the mode of the file: expected not writable by group or others, found 757 (code 2)"),
@@ -83,6 +86,15 @@ fn each_is_refused_at_its_step_and_the_server_goes_on() {
         ("twin2", "at step 5: the file: expected one that is not loaded yet, found libtwin.so, which is the same file (code 5)"),
         ("undefined", "at step 7: the system: expected that it loads the library, found "),
         ("undefined", "undefined symbol: gridshell_no_such_function (code 10)"),
+        ("othermajor", "at step 8: the version functions: expected 1.0, as the note says, found 2.0 (code 21)"),
+        ("otherminor", "at step 8: the version functions: expected 1.0, as the note says, found 1.7 (code 21)"),
+        (
+            "byteless",
+            &format!(
+                "at step 8: the entry function: expected a table of {table} bytes at least, found {} bytes (code 22)",
+                table - 1
+            ),
+        ),
         (
             "short",
             &format!("at step 8: the entry function: expected a table of {table} bytes at least, found 16 bytes (code 22)"),

@@ -3,7 +3,8 @@
 //! `connectors/src/name2key/codec.rs` tells it), and refuses what would change the file.
 //!
 //! The keys of its section: `Path`, the absolute path of the file, with lines `KEY,NAME`; and `Grid`, the grid that all of its
-//! names are of. The file is read again when the server's configuration is.
+//! names are of. The file is read at start, and again by `plugin reload name2key_csv` on the server's console, also when the library
+//! is the same. A reload of the configuration reads it again only when it changes the section.
 #![forbid(unsafe_code)]
 
 mod answer;

@@ -6,3 +6,4 @@ mod host;
 mod panics;
 mod plugin;
 mod server;
+mod sizes;

@@ -102,7 +102,7 @@ impl Server {
     pub fn handle<R>(&self, request: &Request, read: impl FnOnce(&Response) -> R) -> Result<R, i32> {
         let mut response = Response::EMPTY;
         // SAFETY: all that is handed over lives during the call.
-        match unsafe { plugin().handle.expect("required")(self.instance, request, &mut response) } {
+        match unsafe { self.call_handle(request, &mut response) } {
             abi::OK => {
                 let result = read(&response);
                 // SAFETY: it was filled in, and is released once.
@@ -114,10 +114,23 @@ impl Server {
         }
     }
 
+    /// # Safety
+    /// As `handle` of the header.
+    pub unsafe fn call_handle(&self, request: *const Request, response: *mut Response) -> i32 {
+        // SAFETY: promised by the caller; the instance lives.
+        unsafe { plugin().handle.expect("required")(self.instance, request, response) }
+    }
+
     pub fn reconfigure(&self, entries: &[(&str, &str)]) -> i32 {
-        let reconfigure = plugin().reconfigure.expect("the kit has it");
         // SAFETY: all that is handed over lives during the call.
-        with_config(entries, |config| unsafe { reconfigure(self.instance, config) })
+        with_config(entries, |config| unsafe { self.call_reconfigure(config) })
+    }
+
+    /// # Safety
+    /// As `reconfigure` of the header.
+    pub unsafe fn call_reconfigure(&self, config: *const Config) -> i32 {
+        // SAFETY: promised by the caller; the instance lives.
+        unsafe { plugin().reconfigure.expect("the kit has it")(self.instance, config) }
     }
 
     pub fn health(&self) -> (i32, String) {

@@ -142,16 +142,19 @@ unsafe extern "C" fn call_service(
     unsafe {
         with_context(ctx, |context| {
             let (Some(service), Some(request)) = (service.as_str(), read_request(request)) else { return abi::INVALID };
-            let Some(response) = response.as_mut().filter(|it| it.struct_size as usize >= size_of::<abi::Response>()) else {
+            if abi::read(response).is_err() {
                 return abi::INVALID;
-            };
-            match context.call_service(service, request) {
-                Ok(answer) => {
-                    Lent::hand_over(answer, response);
-                    abi::OK
-                }
-                Err(status) => status,
             }
+            let answer = match context.call_service(service, request) {
+                Ok(answer) => answer,
+                Err(status) => return status,
+            };
+            let mut lent = Lent::hand_over(answer);
+            if abi::write(response, &lent).is_err() {
+                Lent::take_back(&mut lent);
+                return abi::INVALID;
+            }
+            abi::OK
         })
     }
 }
@@ -159,15 +162,9 @@ unsafe extern "C" fn call_service(
 /// # Safety
 /// The pointer is null or that of a request of the header's form.
 unsafe fn read_request(request: *const abi::Request) -> Option<ServiceRequest> {
-    if request.is_null() || !request.is_aligned() {
-        return None;
-    }
-    // SAFETY: every request begins with its size, and a request that is large enough has all members.
+    // SAFETY: promised by the caller.
     unsafe {
-        if ((&raw const (*request).struct_size).read() as usize) < size_of::<abi::Request>() {
-            return None;
-        }
-        let request = request.read();
+        let request = abi::read(request).ok()?;
         let mut headers = HeaderMap::new();
         for pair in abi::pairs(request.headers, request.header_count)? {
             let name = HeaderName::from_bytes(pair.name.as_str()?.as_bytes()).ok()?;
@@ -190,29 +187,157 @@ struct Lent {
 }
 
 impl Lent {
-    fn hand_over(answer: ServiceAnswer, response: &mut abi::Response) {
+    /// The answer for a plugin, who has it until [`take_back`](Self::take_back).
+    fn hand_over(answer: ServiceAnswer) -> abi::Response {
         let mut lent = Box::new(Self { pairs: Vec::new(), answer });
         lent.pairs =
             lent.answer.headers.iter().map(|(name, value)| Pair { name: Str::new(name), value: Str::new(value) }).collect();
-        response.status = lent.answer.status.into();
-        response.headers = lent.pairs.as_ptr();
-        response.header_count = lent.pairs.len();
-        response.body = abi::Bytes::new(&lent.answer.body);
-        response.owner_token = Box::into_raw(lent).cast();
+        abi::Response {
+            status: lent.answer.status.into(),
+            headers: lent.pairs.as_ptr(),
+            header_count: lent.pairs.len(),
+            body: abi::Bytes::new(&lent.answer.body),
+            owner_token: Box::into_raw(lent).cast(),
+            ..abi::Response::EMPTY
+        }
+    }
+
+    /// Frees what [`hand_over`](Self::hand_over) has put into a response. Does nothing for one without.
+    ///
+    /// # Safety
+    /// The pointer is null or that of a response of the header's form, whose token is that of `hand_over`, or null.
+    unsafe fn take_back(response: *mut abi::Response) {
+        // SAFETY: promised by the caller.
+        let lent = unsafe { abi::Response::take_token(response) }.cast::<Self>();
+        if !lent.is_null() {
+            // SAFETY: it is the box of `hand_over`, and the token was removed, so that nobody frees it twice.
+            drop(unsafe { Box::from_raw(lent) });
+        }
     }
 }
 
 /// # Safety
 /// As the header says of `release_response`.
 unsafe extern "C" fn release_response(_: *mut c_void, response: *mut abi::Response) {
-    guard((), || {
-        // SAFETY: promised by the caller.
-        let Some(response) = (unsafe { response.as_mut() }) else { return };
-        let lent = response.owner_token.cast::<Lent>();
-        *response = abi::Response { struct_size: response.struct_size, ..abi::Response::EMPTY };
-        if !lent.is_null() {
-            // SAFETY: it is the box of `hand_over`, and the token was removed, so that nobody frees it twice.
-            drop(unsafe { Box::from_raw(lent) });
+    // SAFETY: promised by the caller.
+    guard((), || unsafe { Lent::take_back(response) });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ptr;
+
+    use super::*;
+    use crate::plugins::context::{Client, Counters, Texts};
+    use crate::plugins::own_services::ShellServices;
+    use crate::plugins::properties::Capabilities;
+
+    /// A service that answers with what it was asked.
+    struct Echo;
+
+    impl ShellServices for Echo {
+        fn call(&self, service: &str, request: ServiceRequest) -> Result<ServiceAnswer, i32> {
+            let headers = request.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+            let headers = headers.collect();
+            let body = [format!("{service} {} {} ", request.method, request.target).as_bytes(), &request.body].concat();
+            Ok(ServiceAnswer { status: 203, headers, body: body.into() })
         }
-    });
+    }
+
+    fn host() -> HostTable {
+        let texts = Texts { section: "Plugin:x".to_owned(), entries: Vec::new(), others: BTreeMap::new() };
+        let client = Client {
+            plugin: "x".to_owned(),
+            capabilities: Capabilities::read("call-service").unwrap(),
+            services: vec!["x".to_owned()],
+            counters: Arc::new(Counters::new("x")),
+            shell: Arc::new(Echo),
+        };
+        HostTable::new(Arc::new(Context::new(client, Arc::new(texts))))
+    }
+
+    /// A struct of a plugin that is newer than the server.
+    #[repr(C)]
+    struct Newer<T> {
+        known: T,
+        unknown: [u64; 4],
+    }
+
+    impl<T> Newer<T> {
+        fn new(known: T) -> Self {
+            Self { known, unknown: [u64::MAX; 4] }
+        }
+    }
+
+    fn sizes<T: abi::Growing>() -> [u32; 5] {
+        [0, T::SIZE_1_0 - 1, T::SIZE_1_0, size_of::<T>() as u32, size_of::<Newer<T>>() as u32]
+    }
+
+    /// Asks with structs that say to have these sizes.
+    fn call(host: &HostTable, request_size: u32, response_size: u32) -> (i32, Newer<abi::Response>) {
+        let header = Pair { name: Str::new("x-a"), value: Str::new("b") };
+        let request = Newer::new(abi::Request {
+            struct_size: request_size,
+            service: Str::EMPTY,
+            method: Str::new("PUT"),
+            path: Str::new("/p"),
+            rest: Str::EMPTY,
+            query: Str::new("q=1"),
+            headers: &raw const header,
+            header_count: 1,
+            body: abi::Bytes::new(b"body"),
+            peer: Str::EMPTY,
+        });
+        let mut response = Newer::new(abi::Response { struct_size: response_size, ..abi::Response::EMPTY });
+        // SAFETY: the table is the server's own; request and response are longer than they say.
+        let status = unsafe {
+            let call_service = (*host.as_ptr()).call_service.unwrap();
+            call_service((*host.as_ptr()).ctx, Str::new("echo"), (&raw const request).cast(), (&raw mut response).cast())
+        };
+        (status, response)
+    }
+
+    fn release(host: &HostTable, response: &mut Newer<abi::Response>) {
+        // SAFETY: the table is the server's own, and the response one of it, or empty.
+        unsafe { (*host.as_ptr()).release_response.unwrap()((*host.as_ptr()).ctx, ptr::from_mut(response).cast()) };
+    }
+
+    #[test]
+    fn requests_of_older_and_newer_plugins_are_read() {
+        let host = host();
+        for size in sizes::<abi::Request>() {
+            let (status, mut response) = call(&host, size, abi::Response::SIZE_1_0);
+            if size < abi::Request::SIZE_1_0 {
+                assert_eq!((status, response.known.owner_token), (abi::INVALID, ptr::null_mut()), "{size}");
+                continue;
+            }
+            // SAFETY: it was filled in, and not given back yet.
+            let body = unsafe { response.known.body.as_slice() }.unwrap().to_vec();
+            assert_eq!((status, String::from_utf8(body).unwrap()), (abi::OK, "echo PUT /p?q=1 body".to_owned()), "{size}");
+            release(&host, &mut response);
+        }
+    }
+
+    #[test]
+    fn responses_of_older_and_newer_plugins_are_filled_in() {
+        let host = host();
+        for size in sizes::<abi::Response>() {
+            let (status, mut response) = call(&host, abi::Request::SIZE_1_0, size);
+            let known = response.known;
+            if size < abi::Response::SIZE_1_0 {
+                assert_eq!((status, known.status, known.owner_token), (abi::INVALID, 0, ptr::null_mut()), "{size}");
+                continue;
+            }
+            assert_eq!((status, known.status, known.header_count, known.struct_size), (abi::OK, 203, 1, size));
+            // SAFETY: it was filled in, and not given back yet.
+            let name = unsafe { abi::pairs(known.headers, known.header_count).unwrap()[0].name.as_str() };
+            assert_eq!(name, Some("x-a"));
+            // A second time finds nothing.
+            release(&host, &mut response);
+            release(&host, &mut response);
+            assert!(response.known.owner_token.is_null() && response.known.body.ptr.is_null());
+            assert_eq!((response.known.struct_size, response.unknown), (size, [u64::MAX; 4]));
+        }
+    }
 }

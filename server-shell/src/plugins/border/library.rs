@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use gridshell_plugin_abi::{self as abi, Entry, Pair, Str, VersionNumber, symbol};
+use gridshell_plugin_abi::{self as abi, Entry, Pair, Str, Unreadable, VersionNumber, symbol};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use nix::libc::RTLD_NODELETE;
 
@@ -85,16 +85,13 @@ impl Mapped {
         let entry = self.entry().ok_or_else(|| wrong(symbol::ENTRY, "no such symbol"))?;
         // SAFETY: the table is of the header's form.
         let table = unsafe { entry(host.as_ptr()) };
-        if table.is_null() || !table.is_aligned() {
-            return Err(wrong("a table of functions", "null: the plugin refuses"));
-        }
-        // SAFETY: every table begins with its size.
-        let size = unsafe { (&raw const (*table).struct_size).read() };
-        if size < abi::Plugin::SIZE_1_0 {
-            return Err((format!("a table of {} bytes at least", abi::Plugin::SIZE_1_0), format!("{size} bytes")));
-        }
-        // SAFETY: all members of version 1.0, which is all that the struct has, lie inside the table. It is valid for ever.
-        let table = unsafe { table.read() };
+        // SAFETY: the plugin keeps to the header, which lets the table be read for ever.
+        let table = unsafe { abi::read(table) }.map_err(|unreadable| match unreadable {
+            Unreadable::Nowhere => wrong("a table of functions", "null: the plugin refuses"),
+            Unreadable::TooShort(size) => {
+                wrong(&format!("a table of {} bytes at least", abi::Plugin::SIZE_1_0), &format!("{size} bytes"))
+            }
+        })?;
         let missing = |name: &str| (format!("the function {name}"), "a null pointer".to_owned());
         Ok(Code {
             get_property: table.get_property.ok_or_else(|| missing("get_property"))?,
