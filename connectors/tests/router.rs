@@ -39,6 +39,24 @@ fn router() -> Router {
     router
 }
 
+#[test]
+fn it_is_known_who_has_a_route() {
+    let router = router();
+    for (method, path, owner) in [
+        (Method::GET, "/map", Some("map")),
+        (Method::POST, "/map", Some("post map")),
+        (Method::PUT, "/map", None),
+        // Longer ones are others.
+        (Method::GET, "/map/", None),
+        (Method::GET, "/bakes", Some("bakes")),
+        (Method::PUT, "/bakes/x", Some("bakes")),
+        (Method::GET, "/bakesx", None),
+        (Method::GET, "/", None),
+    ] {
+        assert_eq!(router.owner(&method, path), owner, "{method} {path}");
+    }
+}
+
 async fn send(router: &Router, method: Method, target: &str, content_type: Option<&str>) -> (u16, String) {
     let mut headers = HeaderMap::new();
     if let Some(content_type) = content_type {

@@ -192,6 +192,7 @@ enum PreparedAdmin {
 impl Running {
     async fn begin(&mut self, given: Option<DescriptorZero>) -> Result<()> {
         let plan = self.plan.clone();
+        wiring::remove_old_copies(&plan).await;
         let built = self.modules.build(&plan, &self.page, None).await;
         if !built.missing_required.is_empty() {
             bail!("cannot start without a plugin whose section has Required = true: {}", built.missing_required.join("; "));
@@ -228,7 +229,7 @@ impl Running {
         let (listeners, replaced) = opened.switch(&self.listeners);
         self.listeners = listeners;
         self.view.show_listeners(self.listeners.clone());
-        let old_databases = self.modules.accept(std::mem::take(&mut built.services));
+        let old_databases = self.modules.accept(std::mem::take(&mut built.services), built.failed.clone());
         self.databases = built.databases.clone();
         let old_admin = match admin {
             PreparedAdmin::Same => None,

@@ -122,6 +122,15 @@ impl Router {
         found.is_none_or(|length| route.path.len() > length).then_some(route)
     }
 
+    /// The connector that has this verb and beginning of a path, so that a stream handler for it would never be asked: one with the same,
+    /// or one with a variable path around it.
+    pub fn owner(&self, method: &Method, path: &str) -> Option<&'static str> {
+        let is_around = |around: &str| path.strip_prefix(around).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let variable = self.variable.iter().find(|route| is_around(&route.path));
+        let same = || self.streams.iter().find(|route| route.method.as_ref() == Some(method) && route.path == path);
+        variable.or_else(same).map(|route| route.handler.name())
+    }
+
     /// Names of the private connectors that answer whoever reaches the port (transport.md section 11.3).
     pub fn unprotected(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self

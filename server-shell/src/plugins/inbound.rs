@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use gridshell_connectors::http::{HTML, Handler, Request, Response, Router, ServiceAuthentication, StatusCode, TEXT, header};
 
 use super::border::BorrowedCall;
+use super::context::Route;
 use super::plugin::{Failure, Plugin};
 
 /// One of the services that a plugin listens for.
@@ -17,26 +18,32 @@ pub struct PluginConnector {
 }
 
 impl PluginConnector {
-    /// Registers the routes that the plugin has for this service.
+    /// Registers the routes that the plugin has for this service, all of them, and gives them back.
     ///
     /// # Errors
-    /// It has none.
+    /// It has none, or another connector has one of them.
     pub fn register(
         plugin: Arc<Plugin>,
         service: String,
         protection: &Arc<ServiceAuthentication>,
+        port: u16,
         router: &mut Router,
-    ) -> Result<()> {
+    ) -> Result<Vec<Route>> {
         let routes: Vec<_> = plugin.routes.iter().filter(|route| route.service == service).cloned().collect();
         if routes.is_empty() {
             let hint = if plugin.library.properties.capabilities.http { "" } else { ": it has not the capability http" };
             bail!("the plugin {} has registered no path for {service}{hint}", plugin.name());
         }
-        let connector = Arc::new(Self { plugin, service });
-        for route in routes {
-            router.stream(route.method, &route.prefix, Some(protection.clone()), connector.clone());
+        for Route { method, prefix, .. } in &routes {
+            if let Some(owner) = router.owner(method, prefix) {
+                bail!("the plugin {} cannot have {method} {prefix} on port {port}: {owner} has it already", plugin.name());
+            }
         }
-        Ok(())
+        let connector = Arc::new(Self { plugin, service });
+        for route in &routes {
+            router.stream(route.method.clone(), &route.prefix, Some(protection.clone()), connector.clone());
+        }
+        Ok(routes)
     }
 }
 

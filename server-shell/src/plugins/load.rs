@@ -21,7 +21,7 @@ use super::context::{Client, Context, Counters};
 use super::elf;
 use super::metrics::Tally;
 use super::own_services::ShellServices;
-use super::process::{self, ProcessLimits, Remains};
+use super::process::{self, NotLoadable, ProcessLimits, Remains};
 use super::properties::{Properties, is_name};
 use super::refusal::{Refusal, Step};
 
@@ -171,15 +171,20 @@ fn check_owner(opened: &File, what: &str, file: &str) -> Result<std::fs::Metadat
     let metadata = opened.metadata();
     let metadata = metadata.map_err(|error| refusal(what.to_owned(), "one that can be looked at", error.to_string()))?;
     let own = nix::unistd::geteuid().as_raw();
-    if metadata.uid() != 0 && metadata.uid() != own {
-        let expected = format!("root or the server's user ({own})");
-        return Err(refusal(format!("the owner of {what}"), &expected, format!("user {}", metadata.uid())));
+    match foreign_hand(metadata.uid(), own, metadata.mode()) {
+        None => Ok(metadata),
+        Some((of_it, expected, found)) => Err(refusal(format!("{of_it} of {what}"), &expected, found)),
     }
-    if metadata.mode() & 0o022 != 0 {
-        let expected = "not writable by group or others";
-        return Err(refusal(format!("the mode of {what}"), expected, format!("{:o}", metadata.mode() & 0o7777)));
+}
+
+/// Who else than root and the server's user, `own`, could change what has this owner and mode: what about it is wrong, what it should be
+/// and what it is.
+fn foreign_hand(owner: u32, own: u32, mode: u32) -> Option<(&'static str, String, String)> {
+    if owner != 0 && owner != own {
+        return Some(("the owner", format!("root or the server's user ({own})"), format!("user {owner}")));
     }
-    Ok(metadata)
+    let is_open = mode & 0o022 != 0;
+    is_open.then(|| ("the mode", "not writable by group or others".to_owned(), format!("{:o}", mode & 0o7777)))
 }
 
 /// Where the code of a plugin is.
@@ -234,10 +239,10 @@ impl Residents {
         self.libraries.retain(|library| !library.is_apart() || Arc::strong_count(library) > 1);
     }
 
-    /// How often code of a file is in the process, used or not.
-    pub fn count(&self, file: &str) -> usize {
-        let used = self.libraries.iter().filter(|library| !library.is_apart() && library.file == file).count();
-        used + self.refused.iter().filter(|(refused, ..)| refused == file).count()
+    /// How many versions of a plugin's code are in the process, used or not.
+    pub fn count(&self, name: &str) -> usize {
+        let used = self.of(name).filter(|library| !library.is_apart()).count();
+        used + self.refused.iter().filter(|(file, ..)| plugin_name(file) == Some(name)).count()
     }
 
     /// Whether this very code was refused before.
@@ -275,11 +280,12 @@ impl Residents {
         })
     }
 
-    /// A file has failed to be loaded by a process. If it has crashed or hung, it is not tried again (plugins.md section 5.4, step 6).
-    pub fn block(&mut self, file: &str, sha256: &str, refusal: &Refusal) {
-        if refusal.step == Step::Probe {
+    /// A file could not be loaded by a process. If it has crashed or hung, it is not tried again (plugins.md section 5.4, step 6); what the
+    /// system cannot do now, it may do later.
+    pub fn block(&mut self, file: &str, sha256: &str, failure: &NotLoadable) {
+        if failure.has_crashed {
             tracing::error!("[PLUGINS]: {file} with the SHA-256 {sha256} is blocked until the program is started again");
-            self.blocked.push((file.to_owned(), sha256.to_owned(), refusal.clone()));
+            self.blocked.push((file.to_owned(), sha256.to_owned(), failure.refusal.clone()));
         }
     }
 
@@ -347,7 +353,7 @@ impl PluginLibrary {
     ///
     /// # Errors
     /// The step of [`PluginLibrary::load`] that fails there; step 6 when the process ends or takes too long.
-    pub fn probe(checked: &CheckedFile) -> Result<Vec<(String, String)>, Refusal> {
+    pub fn probe(checked: &CheckedFile) -> Result<Vec<(String, String)>, NotLoadable> {
         process::probe(checked)
     }
 
@@ -355,7 +361,7 @@ impl PluginLibrary {
     ///
     /// # Errors
     /// The first step that fails.
-    pub fn load_apart(checked: CheckedFile, limits: ProcessLimits) -> Result<Self, Refusal> {
+    pub fn load_apart(checked: CheckedFile, limits: ProcessLimits) -> Result<Self, NotLoadable> {
         let (remains, properties) = process::load_apart(&checked, limits)?;
         Ok(Self::of(checked, properties, Home::Apart(remains)))
     }
@@ -434,5 +440,56 @@ impl PluginLibrary {
         let properties = Properties::read(&checked.name, |name| code.property(name));
         let properties = properties.map_err(|wrong| wrong.refusal(&checked.file))?;
         Ok(Self::of(checked, properties, Home::Here(code)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_and_the_own_user_may_have_a_hand_in_it() {
+        const OWN: u32 = 1000;
+        for (owner, mode) in [(0, 0o755), (OWN, 0o755), (OWN, 0o100_500), (0, 0o644)] {
+            assert_eq!(foreign_hand(owner, OWN, mode), None, "{owner} {mode:o}");
+        }
+        let (what, expected, found) = foreign_hand(1001, OWN, 0o755).unwrap();
+        assert_eq!((what, &*expected, &*found), ("the owner", "root or the server's user (1000)", "user 1001"));
+        // Nor for a server that runs as root.
+        assert_eq!(foreign_hand(OWN, 0, 0o700).unwrap().0, "the owner");
+        for mode in [0o775, 0o757, 0o020, 0o002, 0o41777] {
+            let (what, _, found) = foreign_hand(0, OWN, mode).unwrap();
+            assert_eq!((what, found), ("the mode", format!("{:o}", mode & 0o7777)));
+        }
+    }
+
+    fn checked(file: &str) -> CheckedFile {
+        CheckedFile {
+            file: file.to_owned(),
+            name: "x".to_owned(),
+            sha256: "0".repeat(64),
+            bytes: Vec::new(),
+            version: None,
+            identity: Identity(0, 0),
+            descriptor: File::open("/dev/null").unwrap(),
+        }
+    }
+
+    /// What is started is this test's program, which does not know the command and ends at once; with a name that no command line can
+    /// have, nothing is started at all.
+    #[test]
+    fn only_what_has_run_and_failed_is_blocked() {
+        for (file, is_blocked) in [("libx.so", true), ("lib\0x.so", false)] {
+            let (checked, mut residents) = (checked(file), Residents::default());
+            let failures = [
+                PluginLibrary::probe(&checked).err().unwrap(),
+                process::load_apart(&checked, ProcessLimits::default()).err().unwrap(),
+            ];
+            for failure in failures {
+                assert_eq!((failure.refusal.step, failure.has_crashed), (Step::Probe, is_blocked), "{}", failure.refusal);
+                residents.block(file, &checked.sha256, &failure);
+                assert_eq!(residents.check_blocked(&checked).is_err(), is_blocked);
+            }
+        }
     }
 }

@@ -27,12 +27,12 @@ mod refusal;
 mod threads;
 mod transport;
 
-pub use context::{Entries, Texts};
+pub use context::{Entries, Route, Texts};
 pub use inbound::PluginConnector;
 pub use load::{CheckedFile, Permission, PluginLibrary, Residents, check_file, check_file_in, plugin_name};
 pub use own_services::{OwnServices, ServiceRouters};
 pub use plugin::{Limits, Plugin, PluginPlan};
-pub use process::{HOST_SWITCH, PROBE_SWITCH, ProcessLimits, worker_main};
+pub use process::{HOST_SWITCH, LIBRARY_PATH, PROBE_SWITCH, ProcessLimits, worker_main};
 pub use refusal::{Refusal, Step};
 pub use threads::run_beside;
 pub use transport::PluginTransport;

@@ -29,6 +29,13 @@ pub struct AssetConnectorPlan {
     cache_bytes: u64,
 }
 
+impl AssetConnectorPlan {
+    /// The plugin that it stands on.
+    pub fn plugin(&self) -> Option<&str> {
+        self.service.plugin()
+    }
+}
+
 /// An asset service.
 #[derive(Clone)]
 pub enum AssetServicePlan {

@@ -32,6 +32,16 @@ pub enum InventoryServicePlan {
     Plugin(PluginService),
 }
 
+impl InventoryServicePlan {
+    /// The plugin that the service stands on.
+    pub fn plugin(&self) -> Option<&str> {
+        match self {
+            Self::Plugin(service) => Some(&service.plugin),
+            Self::Local { .. } | Self::Remote(_) => None,
+        }
+    }
+}
+
 /// An inventory service as the console needs it: checks look into the database, which only a local one has.
 pub enum BuiltInventory {
     /// On a database.

@@ -18,13 +18,14 @@ mod name2key;
 mod opt_out;
 mod plan;
 mod plugin;
+mod plugin_copies;
 mod plugins;
 mod shared;
 mod upstream;
 
 pub use asset::{AssetServicePlan, SharedAssets, plan_asset_connector, plan_asset_service, plan_remote_asset_service};
 pub use baked_texture::{BakedTextureServicePlan, plan_baked_texture_connector, plan_baked_texture_service};
-pub use build::{Built, Modules};
+pub use build::{Built, FailedConnector, Modules};
 pub use forward::{plan_forward_connector, plan_shadow_connector};
 pub use inventory::{
     BuiltInventory, InventoryServicePlan, open_inventory, plan_inventory_connector, plan_inventory_service,
@@ -34,6 +35,7 @@ pub use name2key::{
     Name2KeyServicePlan, open_name2key, plan_name2key_connector, plan_name2key_gosl_connector, plan_name2key_service,
     plan_name2key_web_connector, plan_remote_name2key_service, plan_remote_name2key_web_service,
 };
-pub use plan::{ConnectorKind, ConnectorPlan, Plan, Planner, plan};
+pub use plan::{ConnectorKind, ConnectorPlan, FailedEntry, Plan, Planner, plan};
 pub use plugin::plugin_permission;
+pub use plugin_copies::remove_old_copies;
 pub use plugins::PluginsView;

@@ -110,6 +110,11 @@ impl Name2KeyConnectorPlan {
             Face::Gosl(options) => options.path.as_deref().unwrap_or_default(),
         }
     }
+
+    /// The plugins that it stands on.
+    pub fn plugins(&self) -> impl Iterator<Item = &str> {
+        self.service.plugins()
+    }
 }
 
 /// Plans the private connector over a section.

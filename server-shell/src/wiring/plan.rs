@@ -42,12 +42,28 @@ pub struct Plan {
     pub library: Option<LibraryOptions>,
     /// The connectors, in the order of the list.
     pub connectors: Vec<ConnectorPlan>,
-    /// Entries of the list that cannot be loaded, as they are written there.
-    pub failed: Vec<String>,
+    /// Entries of the list that cannot be loaded.
+    pub failed: Vec<FailedEntry>,
     /// The plugins that are named and can be used.
     pub plugins: Vec<PluginPlan>,
     /// Why other plugins cannot.
     pub refused_plugins: Vec<String>,
+}
+
+/// An entry of the list that cannot be loaded.
+pub struct FailedEntry {
+    /// The entry as it is written in the list.
+    pub text: String,
+    /// What is wrong with it, as far as no earlier entry has the same mistakes.
+    pub problems: Vec<Problem>,
+}
+
+impl FailedEntry {
+    /// What is wrong with it, for people.
+    pub fn reason(&self) -> String {
+        let problems: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        if problems.is_empty() { "for a reason that another entry has too".to_owned() } else { problems.join("; ") }
+    }
 }
 
 /// One IN connector.
@@ -91,6 +107,17 @@ impl ConnectorKind {
             Self::Name2Key(plan) => vec![plan.path()],
             // They are known when it runs.
             Self::Plugin(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it stands on a plugin.
+    pub fn uses(&self, plugin: &str) -> bool {
+        match self {
+            Self::Asset(plan) => plan.plugin() == Some(plugin),
+            Self::BakedTexture(_) | Self::Forward(_) => false,
+            Self::Inventory(plan) => plan.plugin() == Some(plugin),
+            Self::Name2Key(plan) => plan.plugins().any(|used| used == plugin),
+            Self::Plugin(service) => service.plugin == plugin,
         }
     }
 }
@@ -217,17 +244,19 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn plan_connectors(&mut self, main_port: u16) -> (Vec<ConnectorPlan>, Vec<String>) {
+    fn plan_connectors(&mut self, main_port: u16) -> (Vec<ConnectorPlan>, Vec<FailedEntry>) {
         let (entries, problems) = connector_entries(self.configuration);
         self.problems.extend(problems);
         let (mut connectors, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
-            let before = self.errors();
+            let before = self.problems.len();
             self.not_yet = false;
-            match self.plan_connector(&entry, main_port) {
-                Some(connector) if self.errors() == before => connectors.push(connector),
+            let connector = self.plan_connector(&entry, main_port);
+            let problems: Vec<Problem> = self.problems[before..].iter().filter(|problem| problem.is_error()).cloned().collect();
+            match connector {
+                Some(connector) if problems.is_empty() => connectors.push(connector),
                 _ if self.not_yet => {}
-                _ => failed.push(entry.text),
+                _ => failed.push(FailedEntry { text: entry.text, problems }),
             }
         }
         self.warn_of_shared_paths(&connectors);
@@ -376,10 +405,6 @@ impl<'a> Planner<'a> {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
-    }
-
-    fn errors(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.is_error()).count()
     }
 
     /// Two connectors with the same paths on one port: only the first answers (transport.md section 3.1), and those that pass requests on

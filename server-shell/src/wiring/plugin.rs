@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gridshell_config::{Configuration, ConnectorEntry, ModuleName, Problem};
 
 use super::{ConnectorKind, Planner};
-use crate::plugins::{Entries, Limits, Permission, PluginPlan, ProcessLimits, Texts, check_file, plugin_name};
+use crate::plugins::{Entries, Limits, Permission, PluginPlan, ProcessLimits, Refusal, Step, Texts, check_file, plugin_name};
 use crate::settings::{Isolation, PluginOptions, PluginsOptions, Seconds};
 
 /// A service of a plugin, as something names it: `libx.so:service`.
@@ -34,6 +34,22 @@ impl NamedPlugins {
     /// Those that can be used.
     pub fn into_plans(self) -> Vec<PluginPlan> {
         self.by_file.into_values().flatten().collect()
+    }
+
+    /// The file that a plugin is in, when it can be used.
+    fn file_of(&self, name: &str) -> Option<&str> {
+        self.by_file.values().flatten().find(|plan| plan.name == name).map(|plan| plan.file.as_str())
+    }
+
+    /// Step 5, as far as the configuration decides it: no two files are the same plugin, as `libx.so` and `x.so` are.
+    fn check_name(&self, plan: PluginPlan) -> Result<PluginPlan, Refusal> {
+        match self.file_of(&plan.name) {
+            Some(other) => {
+                let (what, expected) = ("the plugin's name", "one that is not loaded yet");
+                Err(Refusal::new(&plan.file, Step::Loaded, what, expected, format_args!("{}, which is {other}", plan.name)))
+            }
+            None => Ok(plan),
+        }
     }
 }
 
@@ -134,15 +150,21 @@ impl Planner<'_> {
                 texts,
             })
         });
-        let plan = plan.and_then(|plan| match check_file(file, &plan.permission, plan.sha256.as_deref()) {
-            Ok(_) => Some(plan),
-            Err(refusal) => {
-                self.plugins.refused.push(refusal.to_string());
-                say(self, refusal.to_string());
-                None
-            }
+        let checked = plan.map(|plan| match check_file(file, &plan.permission, plan.sha256.as_deref()) {
+            Ok(_) => self.plugins.check_name(plan),
+            Err(refusal) => Err(refusal),
         });
-        self.plugins.misses_required |= is_required && plan.is_none();
+        let plan = checked.and_then(|checked| {
+            checked
+                .map_err(|refusal| {
+                    self.plugins.refused.push(refusal.to_string());
+                    say(self, refusal.to_string());
+                })
+                .ok()
+        });
+        // A second file of a plugin takes nothing away: the plugin itself is there.
+        let is_there = plan.is_some() || self.plugins.file_of(plugin_name(file).unwrap_or(file)).is_some();
+        self.plugins.misses_required |= is_required && !is_there;
         plan
     }
 

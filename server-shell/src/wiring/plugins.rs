@@ -1,10 +1,6 @@
 //! The plugins that exist: loading them, reloading them, and handing changed configurations to them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -15,13 +11,15 @@ use gridshell_connectors::transport::Transport;
 
 use super::ConnectorPlan;
 use super::plugin::PluginService;
+use super::plugin_copies::copy;
 use crate::plugins::{
-    CheckedFile, OwnServices, Plugin, PluginConnector, PluginLibrary, PluginPlan, PluginTransport, ProcessLimits, Refusal,
-    Residents, ServiceRouters, Step, Texts, check_file, check_file_in, run_beside,
+    CheckedFile, LIBRARY_PATH, OwnServices, Plugin, PluginConnector, PluginLibrary, PluginPlan, PluginTransport, ProcessLimits,
+    Refusal, Residents, Route, ServiceRouters, Step, Texts, check_file, run_beside,
 };
 
-/// How often a plugin can be loaded anew: its old code stays (plugins.md section 5.7).
-const MOST_RELOADS: usize = 16;
+/// How many versions of a plugin's code can be in the process: old code stays, and a plugin can be loaded anew 16 times (plugins.md section
+/// 5.7).
+const MOST_VERSIONS: usize = 1 + 16;
 
 /// How long instances get to end when the program does.
 const END_TIME: Duration = Duration::from_secs(10);
@@ -32,9 +30,13 @@ pub struct Plugins {
     residents: Residents,
     /// In force, by name.
     current: BTreeMap<String, Arc<Plugin>>,
+    /// Why others of the configuration in force are not there, by name.
+    refused: BTreeMap<String, String>,
     /// What the configuration that is being built has, with its plans.
     next: BTreeMap<String, Next>,
     shell: Arc<OwnServices>,
+    /// The operator has been told of [`LIBRARY_PATH`].
+    has_warned: bool,
 }
 
 /// A plugin of the configuration that is being built.
@@ -52,6 +54,8 @@ pub struct PluginsView {
     pub current: Vec<Arc<Plugin>>,
     /// All code that is in the process, the oldest first.
     pub libraries: Vec<Arc<PluginLibrary>>,
+    /// How many versions of their code are in the process, where it is more than one.
+    pub versions: Vec<String>,
     /// Why others are not there.
     pub refused: Vec<String>,
 }
@@ -61,25 +65,31 @@ impl Default for Plugins {
         Self {
             residents: Residents::default(),
             current: BTreeMap::new(),
+            refused: BTreeMap::new(),
             next: BTreeMap::new(),
             shell: Arc::new(OwnServices::none()),
+            has_warned: false,
         }
     }
 }
 
 impl Plugins {
-    /// Loads what a plan names and is not there yet, hands changed sections over, and loads `anew` from its file again. Gives the names of
-    /// those that are others than before. What cannot be loaded is said, and left out.
+    /// Loads what a plan names and is not there yet, and hands changed sections over; or, for the plan that is in force, loads `anew` from its
+    /// file again, and lets all others be. Gives the names of those that are others than before. What cannot be loaded is said, and left
+    /// out.
     pub async fn build(&mut self, plans: &[PluginPlan], anew: Option<&str>) -> BTreeSet<String> {
         self.next.clear();
         let mut replaced = BTreeSet::new();
         for plan in plans {
             let mut before = None;
-            let outcome = self.build_one(plan, anew == Some(plan.name.as_str()), &mut before).await;
-            if let Err(error) = &outcome {
-                tracing::error!("[PLUGINS]: {error:#}");
-            }
-            let outcome = outcome.map_err(|error| format!("{error:#}"));
+            let is_left_alone = anew.is_some_and(|anew| anew != plan.name);
+            let outcome = match self.in_force(&plan.name).filter(|_| is_left_alone) {
+                Some(outcome) => outcome,
+                None => self.build_one(plan, anew == Some(plan.name.as_str()), &mut before).await.map_err(|error| {
+                    tracing::error!("[PLUGINS]: {error:#}");
+                    format!("{error:#}")
+                }),
+            };
             let is_same = |new: &Arc<Plugin>| self.current.get(&plan.name).is_some_and(|old| Arc::ptr_eq(old, new));
             if !outcome.as_ref().is_ok_and(is_same) {
                 replaced.insert(plan.name.clone());
@@ -89,9 +99,16 @@ impl Plugins {
         replaced
     }
 
+    /// What became of a plugin of the configuration in force.
+    fn in_force(&self, name: &str) -> Option<Result<Arc<Plugin>, String>> {
+        let refused = || self.refused.get(name).cloned().map(Err);
+        self.current.get(name).cloned().map(Ok).or_else(refused)
+    }
+
     async fn build_one(&mut self, plan: &PluginPlan, anew: bool, before: &mut Option<Arc<Texts>>) -> Result<Arc<Plugin>> {
         if let Some(current) = self.current.get(&plan.name).cloned()
             && !anew
+            && plan.file == current.plan().file
             && plan.sha256.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(&current.library.sha256))
         {
             let old = current.plan();
@@ -139,9 +156,10 @@ impl Plugins {
             return Ok(library.clone());
         }
         self.residents.check_history(&checked)?;
-        let checked = match self.residents.count(&plan.file) {
+        self.warn_of_library_path();
+        let checked = match self.residents.count(&plan.name) {
             0 => checked,
-            count if count <= MOST_RELOADS => {
+            count if count < MOST_VERSIONS => {
                 let plan = plan.clone();
                 tokio::task::spawn_blocking(move || copy(&checked, &plan)).await??
             }
@@ -167,11 +185,21 @@ impl Plugins {
         self.residents.check_blocked(&checked)?;
         let probe = tokio::task::spawn_blocking(move || (PluginLibrary::probe(&checked), checked));
         let (outcome, checked) = probe.await?;
-        if let Err(refusal) = &outcome {
-            self.residents.block(&checked.file, &checked.sha256, refusal);
+        if let Err(failure) = &outcome {
+            self.residents.block(&checked.file, &checked.sha256, failure);
         }
-        outcome?;
+        outcome.map_err(|failure| failure.refusal)?;
         Ok(checked)
+    }
+
+    /// The system has read it when the program began. What was checked without it, in a process of its own, may find other libraries here.
+    fn warn_of_library_path(&mut self) {
+        if !self.has_warned && std::env::var_os(LIBRARY_PATH).is_some_and(|path| !path.is_empty()) {
+            self.has_warned = true;
+            tracing::warn!(
+                "[PLUGINS]: {LIBRARY_PATH} is set, so plugins in the server's process may find libraries there; start the server without it"
+            );
+        }
     }
 
     /// The plugin's code in processes of its own: nothing of it stays in this one, so it can be loaded as often as it is changed.
@@ -191,9 +219,9 @@ impl Plugins {
         let load = tokio::task::spawn_blocking(move || PluginLibrary::load_apart(checked, limits));
         match load.await? {
             Ok(library) => Ok(self.residents.add_apart(library)),
-            Err(refusal) => {
-                self.residents.block(&file, &sha256, &refusal);
-                Err(refusal.into())
+            Err(failure) => {
+                self.residents.block(&file, &sha256, &failure);
+                Err(failure.refusal.into())
             }
         }
     }
@@ -209,11 +237,16 @@ impl Plugins {
         Ok(Arc::new(PluginTransport::new(plugin, service)))
     }
 
-    /// Registers the routes of a service that a plugin listens for.
+    /// Registers the routes of a service that a plugin listens for. Gives the plugin's name and the routes.
     ///
     /// # Errors
-    /// The plugin is not there, or has no such service, or no routes for it.
-    pub fn connect(&self, wanted: &PluginService, connector: &ConnectorPlan, router: &mut Router) -> Result<()> {
+    /// The plugin is not there, or has no such service, or no routes for it, or another connector has one of them.
+    pub fn connect(
+        &self,
+        wanted: &PluginService,
+        connector: &ConnectorPlan,
+        router: &mut Router,
+    ) -> Result<(&'static str, Vec<Route>)> {
         let plugin = self.get(&wanted.plugin)?;
         let service = match (&wanted.service, plugin.library.properties.services.as_slice()) {
             (Some(service), _) => service.clone(),
@@ -223,7 +256,8 @@ impl Plugins {
             }
         };
         check_service(&plugin, &service)?;
-        PluginConnector::register(plugin, service, &connector.protection, router)
+        let name = plugin.name();
+        Ok((name, PluginConnector::register(plugin, service, &connector.protection, connector.port, router)?))
     }
 
     fn get(&self, name: &str) -> Result<Arc<Plugin>> {
@@ -237,11 +271,33 @@ impl Plugins {
         missing.filter_map(|next| next.outcome.as_ref().err()).cloned().collect()
     }
 
+    /// Why a plugin of the configuration that was built is not there.
+    pub fn refusal(&self, name: &str) -> Option<&str> {
+        self.next.get(name)?.outcome.as_ref().err().map(String::as_str)
+    }
+
+    /// How many versions of a plugin's code are in the server's process, and how many may be, for people; `None` for a plugin that is not
+    /// there.
+    pub fn versions(&self, name: &str) -> Option<String> {
+        self.current.get(name).and_then(|plugin| self.versions_of(plugin))
+    }
+
+    fn versions_of(&self, plugin: &Plugin) -> Option<String> {
+        let count = self.residents.count(plugin.name());
+        let are = if count == 1 { "is" } else { "are" };
+        let text = || format!("{count} of at most {MOST_VERSIONS} versions of its code {are} in memory");
+        (!plugin.library.is_apart()).then(text)
+    }
+
     /// What the console shows, of the configuration that was built.
     pub fn view(&self, refused: &[String]) -> PluginsView {
         let outcomes = || self.next.values().map(|next| &next.outcome);
+        let current: Vec<_> = outcomes().filter_map(|outcome| outcome.as_ref().ok()).cloned().collect();
+        let several = current.iter().filter(|plugin| self.residents.count(plugin.name()) > 1);
+        let versions = several.filter_map(|plugin| Some(format!("{}: {}", plugin.name(), self.versions_of(plugin)?)));
         PluginsView {
-            current: outcomes().filter_map(|outcome| outcome.as_ref().ok()).cloned().collect(),
+            versions: versions.collect(),
+            current,
             libraries: self.residents.libraries.clone(),
             refused: refused.iter().chain(outcomes().filter_map(|outcome| outcome.as_ref().err())).cloned().collect(),
         }
@@ -254,14 +310,19 @@ impl Plugins {
 
     /// What was built is in force. Plugins ask these services of the shell from now on.
     pub fn accept(&mut self, services: ServiceRouters) {
-        self.current = std::mem::take(&mut self.next)
-            .into_iter()
-            .filter_map(|(name, next)| {
-                let plugin = next.outcome.ok()?;
-                plugin.change_plan(next.plan);
-                Some((name, plugin))
-            })
-            .collect();
+        self.current.clear();
+        self.refused.clear();
+        for (name, next) in std::mem::take(&mut self.next) {
+            match next.outcome {
+                Ok(plugin) => {
+                    plugin.change_plan(next.plan);
+                    self.current.insert(name, plugin);
+                }
+                Err(reason) => {
+                    self.refused.insert(name, reason);
+                }
+            }
+        }
         self.shell.change(Some(services));
     }
 
@@ -300,25 +361,4 @@ fn check_service(plugin: &Plugin, service: &str) -> Result<()> {
         bail!("the plugin {} has no service {service}; it has {}", plugin.name(), services.join(", "));
     }
     Ok(())
-}
-
-/// Copies a file that was checked, so that it has a path that was not loaded yet; else the system gives back the code that it has
-/// (plugins.md section 5.7). The copy is checked like the file.
-fn copy(checked: &CheckedFile, plan: &PluginPlan) -> Result<CheckedFile> {
-    let folder = &plan.copies;
-    let in_folder = || format!("cannot keep a copy of {} in {}", plan.file, folder.display());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(in_folder)?;
-    let name = format!("{}.so", checked.sha256);
-    write(&folder.join(&name), &checked.bytes).with_context(in_folder)?;
-    Ok(check_file_in(folder, &name, &plan.file, plan.permission.allow_unmarked, Some(&checked.sha256))?)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("new");
-    // What a program that was killed has left.
-    let _ = fs::remove_file(&unfinished);
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
 }

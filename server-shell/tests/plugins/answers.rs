@@ -50,7 +50,7 @@ fn a_request_arrives_whole() {
     assert_eq!(answer.text(), "test|POST|/good/echo|/echo|a=%62&c|Grün|Möbel|127.0.0.1");
     assert_eq!(ask_with(&shell, "DELETE", "/good/echo", "", b"").status, 404, "only what was registered arrives");
     assert_eq!(ask(&shell, "/good/missing"), (404, "not here".to_owned()));
-    assert_eq!(text(&shell, "/since-1.0.0"), "hello from 1.0.0");
+    assert_eq!(text(&shell, "/since-1.0.0/good"), "hello from 1.0.0");
     let metrics = common::try_get(shell.admin_port, "/metrics").unwrap();
     assert!(metrics.text().contains("gridshell_plugin_requests_total{plugin=\"good\",result=\"ok\"} 3"), "{}", metrics.text());
 }
@@ -167,7 +167,7 @@ fn commands_and_health() {
     for text in ["Name", "good", "1.0.0", "test", "running", "good: in good health"] {
         assert!(list.contains(text), "{text}: {list}");
     }
-    assert!(shell.output().contains("[PLUGIN good]: made 1.0.0"));
+    shell.wait_for_output("[PLUGIN good]: made 1.0.0");
 }
 
 /// The plugin `good`, which reads its key Word, asks the shell for all that there is; `modest` may not.
@@ -183,7 +183,7 @@ pub fn what_it_asks_is_answered(shell: &Shell) {
     assert_eq!(text(shell, "/good/config?Shared:Other"), "status -2");
     assert_eq!(text(shell, "/good/config?DatabaseService:ConnectionString"), "status -3");
     assert_eq!(text(shell, "/modest/config?Shared:Key"), "status -3");
-    assert!(shell.output().contains("good does not read the key Odd of its section [Plugin:good]"));
+    shell.wait_for_output("good does not read the key Odd of its section [Plugin:good]");
     assert!(!shell.output().contains("the key Word of its section"));
     // Paths are registered at the beginning.
     assert_eq!(text(shell, "/good/late-route"), "status -3");

@@ -71,6 +71,45 @@ fn a_bad_file_is_refused_at_its_step() {
 }
 
 #[test]
+fn what_a_plugin_needs_is_not_found_by_the_environment() {
+    let (plugins, folder) = probe::with_library(Plugins::new(), "lost", &[]);
+    let check = Command::new(env!("CARGO_BIN_EXE_gridshell"))
+        .args(["plugin", "check", "plugins/liblost.so"])
+        .env("LD_LIBRARY_PATH", folder)
+        .current_dir(plugins.folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(check.stdout).unwrap();
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    let step = said.lines().find(|line| line.starts_with("step  7")).unwrap();
+    assert!(step.contains("REFUSED: ") && step.contains("libneeded.so: cannot open shared object file"), "{said}");
+}
+
+/// Only root can give a file away. For all others that is what is seen here; the rule itself is tested beside the code.
+#[test]
+fn what_belongs_to_another_user_is_refused() {
+    const OTHER: u32 = 54_321;
+    let plugins = Plugins::new().with("good", &[]);
+    let (file, folder) = (plugins.path("good"), plugins.directory());
+    let is_root = nix::unistd::geteuid().is_root();
+    for (path, what) in [(&file, "file"), (&folder, "folder")] {
+        let given = std::os::unix::fs::chown(path, Some(OTHER), None);
+        let (status, said) = check(&plugins, &["plugins/libgood.so"]);
+        if is_root {
+            given.unwrap();
+            let refusal =
+                format!("REFUSED: the owner of the {what}: expected root or the server's user (0), found user {OTHER} (code 2)");
+            assert!(status == Some(1) && said.contains(&refusal), "{said}");
+        } else {
+            assert_eq!(given.unwrap_err().kind(), std::io::ErrorKind::PermissionDenied);
+            assert_eq!(status, Some(0), "{said}");
+        }
+        // Back to whose it was.
+        std::os::unix::fs::chown(path, Some(nix::unistd::geteuid().as_raw()), None).unwrap();
+    }
+}
+
+#[test]
 fn with_a_configuration_the_operators_rules_count() {
     let plugins = Plugins::new().with("good", &[]).with("bad", &[]);
     let ini = plugins.ini_with("", "[Plugin:bad]\nSha256 = 0000000000000000000000000000000000000000000000000000000000000000\n");

@@ -70,6 +70,80 @@ fn a_plugin_listens_on_the_port_of_its_entry() {
     }
 }
 
+#[test]
+fn two_files_are_not_the_same_plugin() {
+    let mut plugins = Plugins::new().with("x", &[]).with("good", &[]);
+    // Another version, under the name without lib.
+    let other = plugins.directory().join("x.so");
+    compile(plugins.folder.path(), "x", &["VERSION=\"2\""]);
+    fs::rename(plugins.folder.path().join("libx.so"), &other).unwrap();
+    plugins.files.insert(1, "x.so".to_owned());
+    let refusal = "plugin x.so refused at step 5: the plugin's name: expected one that is not loaded yet, found x, which is libx.so (code 5)";
+    let said = check(&plugins, "a = \"libx.so\"\nb = \"x.so\"", "");
+    assert!(said.contains(&format!("ServiceList/b: {refusal}")) && said.contains("1 errors, 0 warnings"), "{said}");
+    // The plugin that the program needs is there.
+    let shell = plugins.start("[Plugin:x]\nRequired = true\n");
+    shell.wait_for_output(refusal);
+    assert_eq!([text(&shell, "/x"), text(&shell, "/good")], ["hello from 1.0.0", "hello from 1.0.0"]);
+    assert!(console(&shell, "plugin list").contains(refusal));
+
+    // In the other's place it is loaded.
+    let ini = fs::read_to_string(shell.folder.path().join("Robust.ini")).unwrap();
+    fs::write(shell.folder.path().join("Robust.ini"), ini.replace("libx.so = \"libx.so\"", "")).unwrap();
+    let said = console(&shell, "config reload");
+    assert!(said.contains("is in force") && !said.contains("still not loaded"), "{said}");
+    assert_eq!(text(&shell, "/x"), "hello from 2");
+}
+
+#[test]
+fn a_path_belongs_to_one() {
+    let (early, bakes, front) = (common::free_port(), common::free_port(), common::free_port());
+    let plugins = Plugins::new()
+        .with("first", &["ROUTE=\"/greeting\""])
+        .with("second", &["ROUTE=\"/greeting\""])
+        .with("assets", &["ROUTE=\"/assets\""])
+        .with("longer", &["ROUTE=\"/assets/special\""])
+        .with("bakes", &["ROUTE=\"/bakes/x\""]);
+    let bakes_connector = "OpenSim.Server.Handlers.dll:XBakesConnector";
+    let entries = format!(
+        "a = \"libfirst.so\"\n b = \"libsecond.so\"\n c = \"libassets.so\"\n d = \"liblonger.so\"\n e = \"{bakes_connector}\"\n \
+         f = \"libbakes.so\"\n g = \"{early}/libassets.so\"\n h = \"{early}/asset\"\n i = \"{bakes}/libbakes.so\"\n \
+         j = \"{bakes}/{bakes_connector}\"\n k = \"{front}/forward\"\n l = \"{front}/libfirst.so\""
+    );
+    let sections = "[BakedTextureService]\nLocalServiceModule = \"OpenSim.Server.Handlers.dll:XBakes\"\nBaseDirectory = bakes\n\
+                    [Forward]\nURI = \"http://127.0.0.1:1\"\nPath = \"/greeting, /\"\n";
+    let ini = plugins.ini_with(&entries, sections);
+    let shell = plugins.start_with(&ini);
+    let (port, output) = (shell.port, shell.output());
+    let refusals = [
+        ("second", format!("the plugin second cannot have GET /greeting on port {port}: first has it already")),
+        ("assets", format!("the plugin assets cannot have GET /assets on port {port}: asset has it already")),
+        ("bakes", format!("the plugin bakes cannot have GET /bakes/x on port {port}: baked_texture has it already")),
+    ];
+    for (name, refusal) in &refusals {
+        assert!(output.contains(refusal) && output.contains(&format!("Failed to load lib{name}.so")), "{refusal}\n{output}");
+    }
+    for warning in [
+        format!("{early}/asset does not answer GET /assets on port {early}: {early}/libassets.so does"),
+        format!("{early}/asset does not answer POST /assets on port {early}: {early}/libassets.so does"),
+        format!("{bakes}/libbakes.so does not answer GET /bakes/x on port {bakes}: baked_texture does"),
+        format!("{front}/forward does not answer GET /greeting on port {front}: {front}/libfirst.so does"),
+    ] {
+        assert!(output.contains(&warning), "{warning}\n{output}");
+    }
+    assert_eq!(output.matches(" does not answer ").count(), 6, "{output}");
+    assert_eq!(text(&shell, "/greeting"), "hello from 1.0.0");
+    assert_eq!(text(&shell, "/assets/special"), "hello from 1.0.0");
+    assets_are_well(&shell);
+    // Nothing of a connector that was refused is there: its other path neither.
+    assert_eq!(shell.get("/since-1.0.0/second").status, 404);
+    for (port, path) in [(early, "/assets"), (front, "/greeting")] {
+        assert_eq!(common::try_get(port, path).unwrap().text(), "hello from 1.0.0");
+    }
+    let ready = common::try_get(shell.admin_port, "/readyz").unwrap();
+    assert!(ready.text().contains("libsecond.so: could not be loaded"), "{}", ready.text());
+}
+
 /// All that is printed is read, and the defaults are what one writes.
 #[test]
 fn all_options_are_printed_and_read() {

@@ -122,7 +122,7 @@ fn the_program_ends_when_the_operator_wants_that() {
     let mut shell = Plugins::new().with("bad", &[]).start("[Plugin:bad]\nOnPanic = abort\n");
     assert!(common::try_get(shell.port, "/bad/panic").is_err(), "nobody is left to answer");
     assert_eq!(shell.wait().signal(), Some(nix::sys::signal::Signal::SIGABRT as i32));
-    assert!(shell.output().contains("the plugin bad has panicked, and OnPanic = abort"));
+    shell.wait_for_output("the plugin bad has panicked, and OnPanic = abort");
 }
 
 #[test]

@@ -2,6 +2,7 @@
  * A plugin for tests. Without switches it keeps all rules; each switch breaks one, or changes what the plugin says of itself.
  *
  *   NAME, VERSION, SERVICES, CAPABILITIES   what it says of itself; NAME must be given
+ *   ROUTE                                   where it listens, besides /since-VERSION/NAME
  *   SERIAL, NOT_BLOCKING, CONFIG_KEYS       the same
  *   NO_NOTE, NOTE_MAGIC, NOTE_MAJOR         no note, or another one
  *   MINOR                                   the minor version that it says to be built against
@@ -36,6 +37,9 @@
 #endif
 #ifndef CAPABILITIES
 #define CAPABILITIES "http,console,call-service"
+#endif
+#ifndef ROUTE
+#define ROUTE "/" NAME
 #endif
 #ifndef MINOR
 #define MINOR GS_ABI_MINOR
@@ -180,9 +184,9 @@ static int32_t create(const gs_host *host, const gs_config *config, void **out)
     }
     if (strstr(CAPABILITIES, "http") != NULL) {
         gs_str service = GS_STR(SERVICES);
-        if (host->register_route(host->ctx, service, GS_STR("GET"), GS_STR("/" NAME)) != GS_OK ||
-            host->register_route(host->ctx, service, GS_STR("POST"), GS_STR("/" NAME)) != GS_OK ||
-            host->register_route(host->ctx, service, GS_STR("GET"), GS_STR("/since-" VERSION)) != GS_OK) {
+        if (host->register_route(host->ctx, service, GS_STR("GET"), GS_STR(ROUTE)) != GS_OK ||
+            host->register_route(host->ctx, service, GS_STR("POST"), GS_STR(ROUTE)) != GS_OK ||
+            host->register_route(host->ctx, service, GS_STR("GET"), GS_STR("/since-" VERSION "/" NAME)) != GS_OK) {
             free(self);
             return GS_FAILED;
         }

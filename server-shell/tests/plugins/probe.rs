@@ -36,7 +36,7 @@ fn what_has_crashed_is_not_tried_again() {
             "plugin lib{name}.so refused at step 6: the process that loads it: expected that it loads the library within 10 s, found \
              signal 6 (SIGABRT); it is blocked until the program is started again (code 6)"
         );
-        assert!(shell.output().contains(&blocked), "{said}\n{}", shell.output());
+        assert!(said.contains(&blocked), "{said}");
         compile(&shell.folder.path().join("plugins"), name, &[]);
     }
     // Other bytes are.
@@ -59,4 +59,70 @@ fn the_probe_finds_what_the_later_steps_would() {
     }
     let entered = |name: &str| output.matches(&format!("[PLUGIN {name}]: entered")).count();
     assert_eq!(["null", "noservice", "good"].map(entered), [1, 1, 2]);
+}
+
+/// A plugin that needs a library which lies in a folder that the system does not know, and the folder. `switches` are the compiler's.
+pub fn with_library(plugins: Plugins, name: &str, switches: &[&str]) -> (Plugins, PathBuf) {
+    let folder = plugins.folder.path().join("libraries");
+    fs::create_dir_all(&folder).unwrap();
+    let source = folder.join("needed.c");
+    fs::write(&source, "void gridshell_no_such_function(void);\nvoid gridshell_no_such_function(void) {}\n").unwrap();
+    compile_c(&source, &folder.join("libneeded.so"), &[]);
+    let in_folder = format!("-L{}", folder.display());
+    let needs = ["-DUNDEFINED", "-Wno-unused-function", &in_folder, "-Wl,--no-as-needed", "-lneeded"];
+    let switches = needs.iter().chain(switches).map(|switch| (*switch).to_owned());
+    let switches: Vec<String> = switches.chain([format!("-DNAME=\"{name}\"")]).collect();
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/plugin.c");
+    compile_c(&plugin, &plugins.path(name), &switches);
+    let files = plugins.files.iter().cloned().chain([format!("lib{name}.so")]).collect();
+    (Plugins { files, ..plugins }, folder)
+}
+
+/// Starts a shell with this variable of the environment.
+fn start_with_path(plugins: Plugins, folder: &Path, ini: &str) -> Shell {
+    let variable = format!("LD_LIBRARY_PATH={}", folder.display());
+    let shell = Shell::launch_by(&["env", &variable], plugins.folder, ini, &["-console=rest"], Stdio::null());
+    shell.wait_for_output("R.O.B.U.S.T.# ");
+    shell
+}
+
+const WARNING: &str = "[PLUGINS]: LD_LIBRARY_PATH is set, so plugins in the server's process may find libraries there";
+
+#[test]
+fn what_a_plugin_needs_is_not_found_by_the_environment() {
+    let plugins = Plugins::new().with("good", &[]);
+    let run_path = format!("-Wl,-rpath,{}", plugins.folder.path().join("libraries").display());
+    let (plugins, _) = with_library(plugins, "lost", &[]);
+    let (plugins, _) = with_library(plugins, "apart", &[]);
+    let (plugins, folder) = with_library(plugins, "found", &[&run_path]);
+    let ini = plugins.ini("[Plugin:apart]\nIsolation = process\n");
+    let shell = start_with_path(plugins, &folder, &ini);
+    let output = shell.output();
+    for name in ["lost", "apart"] {
+        let line = format!("plugin lib{name}.so refused at step 7: the system: expected that it loads the library, found ");
+        let line = output.lines().find(|found| found.contains(&line)).unwrap_or_else(|| panic!("{line:?}: {output}"));
+        assert!(line.contains("libneeded.so: cannot open shared object file"), "{line}");
+    }
+    assert_eq!([text(&shell, "/found"), text(&shell, "/good")], ["hello from 1.0.0", "hello from 1.0.0"]);
+    assert_eq!(output.matches(WARNING).count(), 1, "once, for all of them: {output}");
+}
+
+#[test]
+fn in_the_server_itself_the_environment_counts_and_that_is_said() {
+    let (plugins, folder) = with_library(Plugins::new(), "lost", &[]);
+    let ini = plugins.ini("").replace("[Plugins]", "[Plugins]\nProbeInChild = false");
+    let shell = start_with_path(plugins, &folder, &ini);
+    assert_eq!(text(&shell, "/lost"), "hello from 1.0.0");
+    assert_eq!(shell.output().matches(WARNING).count(), 1, "{}", shell.output());
+    // Nothing is to be said where plugins have processes of their own, or where it is empty.
+    let plugins = Plugins::new().with("good", &[]);
+    let ini = plugins.ini("[Plugin:good]\nIsolation = process\n");
+    let apart = start_with_path(plugins, &folder, &ini);
+    let plugins = Plugins::new().with("good", &[]);
+    let ini = plugins.ini("");
+    let without = start_with_path(plugins, Path::new(""), &ini);
+    for shell in [apart, without] {
+        assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
+        assert!(!shell.output().contains("LD_LIBRARY_PATH"), "{}", shell.output());
+    }
 }

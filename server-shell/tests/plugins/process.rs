@@ -66,7 +66,7 @@ fn it_answers_as_in_the_servers_process() {
     let answer = ask_with(&shell, "POST", "/good/%65cho/?a=%62&c", "X-Test: Grün\r\n", "Möbel".as_bytes());
     assert_eq!(answer.text(), "test|POST|/good/echo|/echo|a=%62&c|Grün|Möbel|127.0.0.1");
     assert_eq!(ask(&shell, "/good/missing"), (404, "not here".to_owned()));
-    assert_eq!(text(&shell, "/since-1.0.0"), "hello from 1.0.0");
+    assert_eq!(text(&shell, "/since-1.0.0/good"), "hello from 1.0.0");
     responses_come_through(&shell);
     others_are_well(&shell);
 }
@@ -131,7 +131,7 @@ async fn the_asset_plugin_keeps_the_promises_of_the_service_and_is_out_of_reach_
         }
         assert!(Instant::now() < deadline, "{}", shell.output());
     }
-    assert!(shell.output().contains("the process of asset_files has ended: signal 9 (SIGKILL); it is started again in 200ms"));
+    shell.wait_for_output("the process of asset_files has ended: signal 9 (SIGKILL); it is started again in 200ms");
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn it_ends_with_the_server_however_that_ends() {
     let process = pid_of(&shell, "good");
     shell.signal(Signal::SIGTERM);
     assert!(shell.wait().success());
-    assert!(shell.output().contains("[PLUGIN good]: destroyed 1.0.0"), "{}", shell.output());
+    shell.wait_for_output("[PLUGIN good]: destroyed 1.0.0");
     assert!(!runs(process));
 
     let mut shell = apart("good", &[], "");

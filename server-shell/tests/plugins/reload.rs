@@ -47,23 +47,26 @@ fn a_new_version_loses_no_request() {
     let directory = shell.folder.path().join("plugins");
     under_load(&shell, "/good", |answered| {
         go_on(&shell, answered);
-        for version in ["2.0.0", "3.0.0", "4.0.0"] {
+        for (version, count) in [("2.0.0", 2), ("3.0.0", 3), ("4.0.0", 4)] {
             compile(&directory, "good", &[&format!("VERSION=\"{version}\"")]);
             let said = console(&shell, "plugin reload good");
-            assert!(said.contains("the plugin good was loaded again and answers"), "{said}\n{}", shell.output());
+            let answer =
+                format!("the plugin good was loaded again and answers; {count} of at most 17 versions of its code are in memory");
+            assert!(said.contains(&answer), "{said}\n{}", shell.output());
             assert_eq!(text(&shell, "/good"), format!("hello from {version}"));
             // Paths are the new one's, too.
-            assert_eq!(ask(&shell, &format!("/since-{version}")).0, 200);
+            assert_eq!(ask(&shell, &format!("/since-{version}/good")).0, 200);
             go_on(&shell, answered);
         }
     });
-    assert_eq!(shell.get("/since-1.0.0").status, 404);
+    assert_eq!(shell.get("/since-1.0.0/good").status, 404);
     for version in ["1.0.0", "2.0.0", "3.0.0"] {
         shell.wait_for_output(&format!("[PLUGIN good]: destroyed {version}"));
     }
     assert!(!shell.output().contains("destroyed 4.0.0"));
+    wait_until("that the old ones have ended", &shell, || console(&shell, "plugin list").matches("replaced").count() == 3);
     let list = console(&shell, "plugin list");
-    assert_eq!(list.matches("replaced").count(), 3, "{list}");
+    assert!(list.contains("good: 4 of at most 17 versions of its code are in memory"), "{list}");
     assert!(["1.0.0", "2.0.0", "3.0.0", "4.0.0", "running"].iter().all(|text| list.contains(text)), "{list}");
     // A copy of each that was loaded later, named by its hash.
     let copies = fs::read_dir(shell.folder.path().join("data/plugins")).unwrap();
@@ -78,8 +81,7 @@ fn a_new_version_that_is_refused_changes_nothing() {
     for (switch, step) in [("NOTE_MAGIC=7", 4), ("UNDEFINED", 7), ("CREATE_STATUS=7", 10)] {
         compile(&directory, "good", &[switch]);
         let said = console(&shell, "plugin reload good");
-        assert!(said.contains("the old one goes on"), "{said}");
-        assert!(shell.output().contains(&format!("plugin libgood.so refused at step {step}")), "{}", shell.output());
+        assert!(said.contains(&format!("the old one goes on: plugin libgood.so refused at step {step}")), "{said}");
         assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
     }
     assert!(!shell.output().contains("destroyed"));
@@ -100,8 +102,117 @@ fn old_code_is_bounded() {
     assert_eq!(text(&shell, "/good"), "hello from 16");
     // What is in memory already can come back.
     compile(&directory, "good", &["VERSION=\"3\""]);
-    assert!(console(&shell, "plugin reload good").contains("was loaded again"));
+    assert!(console(&shell, "plugin reload good").contains("answers; 17 of at most 17 versions"));
     assert_eq!(text(&shell, "/good"), "hello from 3");
+}
+
+#[test]
+fn code_in_a_process_of_its_own_is_not_counted() {
+    let shell = Plugins::new().with("apart", &[]).start("[Plugin:apart]\nIsolation = process\n");
+    compile(&shell.folder.path().join("plugins"), "apart", &["VERSION=\"2\""]);
+    let said = console(&shell, "plugin reload apart");
+    assert!(said.contains("the plugin apart was loaded again and answers") && !said.contains("in memory"), "{said}");
+    assert!(!console(&shell, "plugin list").contains("in memory"));
+}
+
+#[test]
+fn what_is_refused_holds_up_no_other() {
+    let shell = Plugins::new()
+        .with("good", &[])
+        .with("seven", &["CREATE_STATUS=7"])
+        .with("magic", &["NOTE_MAGIC=7"])
+        .with("second", &["ROUTE=\"/good\""])
+        .start("[Plugin:good]\nWord = one\n[Plugin:seven]\n[Plugin:magic]\n");
+    let (directory, file) = (shell.folder.path().join("plugins"), shell.folder.path().join("Robust.ini"));
+    let edit = |from: &str, to: &str| {
+        let ini = fs::read_to_string(&file).unwrap();
+        assert!(ini.contains(from));
+        fs::write(&file, ini.replace(from, to)).unwrap();
+        console(&shell, "config reload")
+    };
+    let seven = "libseven.so: plugin libseven.so refused at step 10: create: expected status 0, found status 7";
+    let asked = "[PLUGIN seven]: will not be made";
+    assert_eq!(shell.output().matches(asked).count(), 1);
+
+    // Another plugin is loaded anew, and nothing else is tried.
+    compile(&directory, "good", &["VERSION=\"2\""]);
+    let said = console(&shell, "plugin reload good");
+    assert!(said.contains("the plugin good was loaded again and answers") && !said.contains(asked), "{said}");
+    assert_eq!(text(&shell, "/good"), "hello from 2");
+    let list = console(&shell, "plugin list");
+    assert!(
+        list.contains("plugin libseven.so refused at step 10") && list.contains("plugin libmagic.so refused at step 4"),
+        "{list}"
+    );
+
+    // A changed configuration is applied, and says what is still not there.
+    let said = edit("Word = one", "Word = two");
+    let magic = "still not loaded: libmagic.so: ";
+    assert!(said.contains("is in force") && said.contains(&format!("still not loaded: {seven}")), "{said}");
+    assert!(said.contains(magic) && said.contains("refused at step 4: the magic number"), "{said}");
+    assert!(said.contains(&format!("[RELOAD]: still not loaded: {seven}")), "{said}");
+    assert_eq!(said.matches(asked).count(), 1, "it was tried again: {said}");
+    assert_eq!(text(&shell, "/good/word"), "two");
+
+    // What has worked, what is new, and what is required do hold it up.
+    for (from, to, message) in [
+        ("Word = two", "Word = bad", "libgood.so cannot be loaded: "),
+        ("[DatabaseService]", "again = \"8999/libseven.so\"\n[DatabaseService]", "8999/libseven.so cannot be loaded: "),
+        ("[DatabaseService]", "twice = \"libmagic.so\"\n[DatabaseService]", "the configuration has mistakes"),
+        ("[Plugin:seven]", "[Plugin:seven]\nRequired = true", "plugin libseven.so refused at step 10"),
+        ("[Plugin:magic]", "[Plugin:magic]\nRequired = true", "plugin libmagic.so refused at step 4"),
+    ] {
+        let said = edit(from, to);
+        assert!(said.contains("the old one stays") && said.contains(message), "{message}: {said}");
+        assert!(!said.contains("is in force"), "{said}");
+        assert_eq!(text(&shell, "/good/word"), "two");
+        let ini = fs::read_to_string(&file).unwrap();
+        fs::write(&file, ini.replace(to, from)).unwrap();
+    }
+    // One that is in use, though its connector could not be loaded, is not said to be replaced when it is not.
+    compile(&directory, "second", &["CREATE_STATUS=7"]);
+    let said = console(&shell, "plugin reload second");
+    assert!(said.contains("the old one goes on: plugin libsecond.so refused at step 10"), "{said}");
+
+    // Put right, all of them come.
+    for name in ["seven", "magic", "second"] {
+        compile(&directory, name, &[]);
+    }
+    let said = console(&shell, "config reload");
+    assert!(said.contains("is in force"), "{said}");
+    assert_eq!(said.matches("still not loaded: ").count(), 2, "the second, in the log and in the answer: {said}");
+    assert!(said.contains("still not loaded: libsecond.so: the plugin second cannot have GET /good"), "{said}");
+    assert_eq!([text(&shell, "/seven"), text(&shell, "/magic")], ["hello from 1.0.0", "hello from 1.0.0"]);
+    assert_eq!(common::try_get(shell.admin_port, "/readyz").unwrap().status, 503, "the code of the second is that in memory");
+    assert!(console(&shell, "plugin reload second").contains("was loaded again and answers"));
+    assert_eq!(text(&shell, "/second"), "hello from 1.0.0");
+    assert_eq!(common::try_get(shell.admin_port, "/readyz").unwrap().status, 200);
+}
+
+#[test]
+fn copies_of_an_earlier_run_are_removed_at_the_start() {
+    let plugins = Plugins::new().with("good", &[]);
+    let copies = plugins.folder.path().join("data/plugins");
+    fs::create_dir_all(&copies).unwrap();
+    let old = ["so", "new"].map(|end| copies.join(format!("{}.{end}", "0123456789abcdef".repeat(4))));
+    let other = copies.join("libmine.so");
+    for file in old.iter().chain([&other]) {
+        fs::write(file, "x").unwrap();
+    }
+    let mut shell = plugins.start("");
+    assert!(old.iter().all(|file| !file.exists()) && other.exists());
+    shell.wait_for_output("removed 2 copies of plugins that an earlier run has left in data/plugins");
+    // Those of this run stay as long as it does.
+    let count = || fs::read_dir(&copies).unwrap().count();
+    compile(&shell.folder.path().join("plugins"), "good", &["VERSION=\"2\""]);
+    assert!(console(&shell, "plugin reload good").contains("was loaded again"));
+    assert!(console(&shell, "config reload").contains("is in force"));
+    assert_eq!(count(), 2);
+    shell.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(shell.wait().success());
+    shell.restart();
+    assert_eq!(count(), 1);
+    assert_eq!(text(&shell, "/good"), "hello from 2");
 }
 
 #[test]
@@ -122,6 +233,7 @@ fn a_changed_section_is_handed_over_or_makes_a_new_instance() {
     assert_eq!(words(), pair("one", "one"));
     under_load(&shell, "/hard/word", |_| assert!(edit("Word = one", "Word = two").contains("is in force")));
     assert_eq!(words(), pair("two", "two"));
+    shell.wait_for_output("[PLUGIN soft]: reconfigured");
     assert_eq!(shell.output().matches("[PLUGIN soft]: reconfigured").count(), 1);
     assert!(!shell.output().contains("[PLUGIN soft]: destroyed"));
     shell.wait_for_output("[PLUGIN hard]: destroyed 1.0.0");
@@ -185,5 +297,5 @@ fn instances_end_with_the_program() {
     assert_eq!(text(&shell, "/good"), "hello from 1.0.0");
     shell.signal(nix::sys::signal::Signal::SIGTERM);
     assert!(shell.wait().success());
-    assert!(shell.output().contains("[PLUGIN good]: destroyed 1.0.0"), "{}", shell.output());
+    shell.wait_for_output("[PLUGIN good]: destroyed 1.0.0");
 }

@@ -178,3 +178,57 @@ fn what_an_edge_keeps_outlives_a_change_of_its_options() {
         assert_eq!(edge.get(&path).status, 200, "{to}");
     }
 }
+
+/// A database that cannot be opened.
+const BROKEN: &str = "this is no database, however often it is opened";
+
+#[test]
+fn what_was_not_loaded_before_either_holds_up_nothing() {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("test.db"), BROKEN.repeat(100)).unwrap();
+    let ini = SQLITE.replace("[Admin]", "[Wrong]\n    LocalServiceModule = \"nonsense\"\n[Admin]");
+    let ini = ini.replace("[DatabaseService]", "    Wrong = \"Wrong@8999/asset\"\n[DatabaseService]");
+    let shell = Shell::launch_in(folder, &ini, &["-console=none"], Stdio::null());
+    shell.wait_for_output("[SERVER]: ready after");
+    let path = "/assets/a55e7000-0000-4000-8000-000000000093";
+    let bakes = "/bakes/a55e7000-0000-4000-8000-000000000093";
+    let other = free_port();
+    assert_eq!(shell.get(path).status, 503);
+
+    // The rest of a changed configuration is applied; the log says what is missing still.
+    let entry = format!("    Other = \"{other}/OpenSim.Server.Handlers.dll:XBakesConnector\"\n[DatabaseService]");
+    edit(&shell, "[DatabaseService]", &entry);
+    reload(&shell);
+    assert_eq!(try_get(other, bakes).unwrap().status, shell.get(bakes).status);
+    let still = "[RELOAD]: still not loaded: ";
+    for missing in
+        ["OpenSim.Server.Handlers.dll:AssetServiceConnector: cannot open the database", "Wrong@8999/asset: Robust.ini:"]
+    {
+        shell.wait_for_output(&format!("{still}{missing}"));
+    }
+    assert_eq!(shell.get(path).status, 503, "not 404: the asset may be there");
+    assert_eq!(try_get(shell.admin_port, "/readyz").unwrap().status, 503);
+
+    // A new one that cannot be loaded, and one that is wrong anew, change nothing.
+    for (entry, message) in [
+        ("    Third = \"8998/asset\"\n[DatabaseService]", "8998/asset cannot be loaded: cannot open the database"),
+        ("    Third = \"Wrong@8998/asset\"\n[DatabaseService]", "the configuration has mistakes, so the old one stays"),
+        ("    Third = \"Wrong@8999/asset\"\n[DatabaseService]", "the configuration has mistakes, so the old one stays"),
+    ] {
+        edit(&shell, "[DatabaseService]", entry);
+        hang_up_and_wait_for(&shell, message);
+        edit(&shell, entry, "[DatabaseService]");
+    }
+    assert_eq!(shell.output().matches(DONE).count(), 1);
+    assert_eq!(try_get(other, bakes).unwrap().status, shell.get(bakes).status);
+
+    // What works at last must work from then on.
+    let file = shell.folder.path().join("test.db");
+    std::fs::remove_file(&file).unwrap();
+    reload(&shell);
+    assert_eq!(shell.get(path).status, 404);
+    std::fs::write(shell.folder.path().join("broken.db"), BROKEN.repeat(100)).unwrap();
+    edit(&shell, "URI=file:test.db", "URI=file:broken.db");
+    hang_up_and_wait_for(&shell, "[RELOAD]: the configuration cannot be applied");
+    assert_eq!(shell.get(path).status, 404);
+}

@@ -44,7 +44,8 @@ pub fn register(commands: &Commands, shell: &Arc<dyn Shell>) {
     commands.register(
         general("config reload", "config reload", "Read the configuration files again and apply what has changed").with_long_help(
             "Connectors, services, addresses of other shells, limits, listeners and log levels change without refusing a request. When \
-             something is wrong with the files nothing changes. What was set by config set is gone. SIGHUP does the same.",
+             something is wrong with the files nothing changes; connectors that were not loaded before either are tried again, and do not \
+             hold up the rest. What was set by config set is gone. SIGHUP does the same.",
         ),
         Reload { shell: shell.clone() },
     );

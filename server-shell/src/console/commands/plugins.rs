@@ -30,7 +30,7 @@ pub fn register_plugin_commands(commands: &Commands, view: PluginsView, shell: A
     commands.register(list, List { view: view.clone() });
     let reload = Command::new(CATEGORY, "plugin reload", "plugin reload <name>", "Load a plugin from its file again").with_long_help(
         "A new instance of the file as it is now takes the place of the old one, which ends with its last request. When the new file is \
-         refused the old one goes on. At most 16 times, since old code stays in memory.",
+         refused the old one goes on. At most 16 times, since old code stays in memory. Nothing else is tried again; `config reload` does that.",
     );
     commands.register(reload, Reload { shell });
     let own = Command::new(CATEGORY, "plugin", "plugin <name> <words>", "Do a command of a plugin");
@@ -80,7 +80,7 @@ impl CommandHandler for List {
                 output.line(&format!("{}: {health}", plugin.name()));
             }
         }
-        self.view.refused.iter().for_each(|refusal| output.line(refusal));
+        self.view.versions.iter().chain(&self.view.refused).for_each(|line| output.line(line));
         Ok(())
     }
 }

@@ -13,11 +13,15 @@ use nix::sys::signal::Signal;
 
 use super::message::{Load, Message};
 use super::stream::{Until, read_frame, write_frame};
-use super::worker::{HOST_SWITCH, PROBE_SWITCH};
+use super::worker::{CANNOT_BEGIN, HOST_SWITCH, PROBE_SWITCH};
 use crate::plugins::context::{Context, Level};
 use crate::plugins::load::CheckedFile;
 use crate::plugins::properties::Properties;
 use crate::plugins::refusal::{Refusal, Step};
+
+/// Where the system looks for libraries besides its own places, if the environment says so. Not for what plugins need (plugins.md section
+/// 5.6).
+pub const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
 /// How long a library gets to be loaded (plugins.md section 5.4, step 6).
 const PROBE_TIME: Duration = Duration::from_secs(10);
@@ -71,8 +75,29 @@ pub enum NotStarted {
     Refused(Refusal),
     /// The process has ended, or was ended because it took too long: what became of it.
     Ended(String),
-    /// No process can be started.
+    /// No process can be started, or it could not even begin. That may pass.
     System(io::Error),
+}
+
+/// No process has loaded a library.
+#[derive(Debug)]
+pub struct NotLoadable {
+    /// Why.
+    pub refusal: Refusal,
+    /// It has crashed or hung, and would do so again.
+    pub has_crashed: bool,
+}
+
+impl From<Refusal> for NotLoadable {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, has_crashed: false }
+    }
+}
+
+impl From<NotLoadable> for Refusal {
+    fn from(failure: NotLoadable) -> Self {
+        failure.refusal
+    }
 }
 
 /// A process that does not outlive this.
@@ -89,10 +114,10 @@ impl Process {
         self.0.wait()
     }
 
-    /// Ends it; how it has ended, in words. One that has ended before is not changed by that.
-    fn end(mut self) -> String {
+    /// Ends it; how it has ended. One that has ended before is not changed by that.
+    fn end(mut self) -> io::Result<ExitStatus> {
         let _ = self.0.kill();
-        self.0.wait().map_or_else(|error| error.to_string(), in_words)
+        self.0.wait()
     }
 }
 
@@ -150,12 +175,15 @@ impl Remains {
         match self.load(&socket, &context, until) {
             Ok(Ok(loaded)) => Ok(Started { process, socket, loaded }),
             Ok(Err(refusal)) => Err(NotStarted::Refused(refusal)),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                process.end();
-                Err(NotStarted::Ended("it took too long".to_owned()))
-            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(NotStarted::Ended("it took too long".to_owned())),
             // What matters is why: the socket was closed by the end of the process, or that comes now.
-            Err(_) => Err(NotStarted::Ended(process.end())),
+            Err(_) => Err(match process.end() {
+                Ok(status) if status.code() == Some(CANNOT_BEGIN.into()) => {
+                    NotStarted::System(io::Error::other("one that cannot begin; it has said why"))
+                }
+                Ok(status) => NotStarted::Ended(in_words(status)),
+                Err(error) => NotStarted::System(error),
+            }),
         }
     }
 
@@ -168,6 +196,7 @@ impl Remains {
             .arg(&self.file)
             .stdin(OwnedFd::from(theirs))
             .stdout(OwnedFd::from(self.descriptor.try_clone()?))
+            .env_remove(LIBRARY_PATH)
             // Not to be interrupted with the server at a terminal.
             .process_group(0)
             .spawn()?;
@@ -215,7 +244,7 @@ impl Loaded {
 ///
 /// # Errors
 /// One of these steps fails; or the process crashes or takes too long, which is a failure of this one.
-pub fn probe(checked: &CheckedFile) -> Result<Vec<(String, String)>, Refusal> {
+pub fn probe(checked: &CheckedFile) -> Result<Vec<(String, String)>, NotLoadable> {
     load(&Remains::new(checked, ProcessLimits::default())?).map(|loaded| loaded.properties)
 }
 
@@ -223,7 +252,7 @@ pub fn probe(checked: &CheckedFile) -> Result<Vec<(String, String)>, Refusal> {
 ///
 /// # Errors
 /// As [`probe`].
-pub fn load_apart(checked: &CheckedFile, limits: ProcessLimits) -> Result<(Arc<Remains>, Properties), Refusal> {
+pub fn load_apart(checked: &CheckedFile, limits: ProcessLimits) -> Result<(Arc<Remains>, Properties), NotLoadable> {
     let mut remains = Remains::new(checked, limits)?;
     let loaded = load(&remains)?;
     let properties = loaded.read(&checked.file, &checked.name)?;
@@ -231,15 +260,16 @@ pub fn load_apart(checked: &CheckedFile, limits: ProcessLimits) -> Result<(Arc<R
     Ok((Arc::new(remains), properties))
 }
 
-fn load(remains: &Remains) -> Result<Loaded, Refusal> {
-    let refusal = |what: &str, expected: &str, found: String| Refusal::new(&remains.file, Step::Probe, what, expected, found);
+fn load(remains: &Remains) -> Result<Loaded, NotLoadable> {
+    let refusal =
+        |expected: &str, found: String| Refusal::new(&remains.file, Step::Probe, "the process that loads it", expected, found);
     match remains.start(PROBE_SWITCH, Instant::now() + PROBE_TIME) {
         Ok(started) => Ok(started.loaded),
-        Err(NotStarted::Refused(refusal)) => Err(refusal),
+        Err(NotStarted::Refused(refusal)) => Err(refusal.into()),
         Err(NotStarted::Ended(how)) => {
             let expected = format!("that it loads the library within {} s", PROBE_TIME.as_secs());
-            Err(refusal("the process that loads it", &expected, how))
+            Err(NotLoadable { refusal: refusal(&expected, how), has_crashed: true })
         }
-        Err(NotStarted::System(error)) => Err(refusal("the process that loads it", "one", error.to_string())),
+        Err(NotStarted::System(error)) => Err(refusal("one", error.to_string()).into()),
     }
 }

@@ -20,6 +20,6 @@ mod to_server;
 mod worker;
 
 pub use connection::NotAsked;
-pub use launch::{ProcessLimits, Remains, load_apart, probe};
+pub use launch::{LIBRARY_PATH, NotLoadable, ProcessLimits, Remains, load_apart, probe};
 pub use remote::Remote;
 pub use worker::{HOST_SWITCH, PROBE_SWITCH, main as worker_main};

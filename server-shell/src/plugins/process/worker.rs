@@ -35,6 +35,9 @@ pub const HOST_SWITCH: &str = "--plugin-host";
 /// As [`HOST_SWITCH`], to look whether a library can be loaded.
 pub const PROBE_SWITCH: &str = "--probe-plugin";
 
+/// The status of a process that has not come as far as loading the library.
+pub const CANNOT_BEGIN: u8 = 75;
+
 /// All that is asked of a plugin about itself.
 const PROPERTIES: [&str; 12] = [
     property::NAME,
@@ -58,7 +61,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // That nobody reads it is no reason to fail differently.
             let _ = writeln!(io::stderr(), "gridshell: a plugin's process: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(CANNOT_BEGIN)
         }
     }
 }
