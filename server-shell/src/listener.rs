@@ -76,7 +76,7 @@ struct Connection {
 }
 
 /// How long a worker may take until it has begun to serve what was accepted for it. It begins at once; to be on the safe side.
-const ACCEPTED: Duration = Duration::from_secs(1);
+const ACCEPTED: Duration = Duration::from_secs(5);
 
 impl Listener {
     /// Binds the sockets and serves. Must be called within a tokio runtime.
@@ -173,9 +173,14 @@ impl Listener {
         Ok(Self { address, port, options, sockets, service, handle, stopped })
     }
 
+    /// From now on each of its connections ends with the request that is answered next.
+    pub fn close_connections(&self) {
+        self.service.closing.store(true, Ordering::Relaxed);
+    }
+
     /// Leaves the sockets to its successor, serves what it has accepted, and returns.
     pub async fn retire(&self) {
-        self.service.closing.store(true, Ordering::Relaxed);
+        self.close_connections();
         // The end of a server drops connections that its workers have not looked at yet.
         self.handle.pause().await;
         tokio::time::sleep(ACCEPTED).await;

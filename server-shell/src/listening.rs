@@ -145,6 +145,8 @@ impl Opened {
         }
         let mut listeners = self.listeners();
         let replaced = Replaced { listeners: before.without(&listeners), answerers };
+        // Whoever knows of the switch and asks on an old connection is told that it ends.
+        replaced.listeners.http.iter().for_each(|listener| listener.close_connections());
         let retiring = before.retiring.iter().filter(|listener| listener.strong_count() > 0).cloned();
         listeners.retiring = retiring.chain(replaced.listeners.http.iter().map(Arc::downgrade)).collect();
         (listeners, replaced)

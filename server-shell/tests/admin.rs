@@ -115,7 +115,7 @@ fn port_0_is_no_admin_listener() {
     other.wait_for_output("[SERVER]: ready after ");
     assert_eq!(try_get(free, "/assets/").unwrap().status, 200);
     assert!(!other.output().contains("[ADMIN]"), "{}", other.output());
-    assert!(shell.output().contains(&format!("[ADMIN]: /healthz, /readyz and /metrics on port {}", shell.admin_port)));
+    shell.wait_for_output(&format!("[ADMIN]: /healthz, /readyz and /metrics on port {}", shell.admin_port));
     other.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(other.wait().code(), Some(0));
 }

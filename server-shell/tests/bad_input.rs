@@ -155,7 +155,7 @@ fn wrong_content_lengths() {
 
 #[test]
 fn slow_senders_are_cut_off() {
-    let short = "HeadTimeout = 1\nRequestTimeout = 1\n[ServiceList]";
+    let short = "HeadTimeout = 3\nRequestTimeout = 3\n[ServiceList]";
     let shell = Shell::start(&SQLITE.replace("[ServiceList]", short));
     // A head that never ends.
     let mut stream = shell.connect();
@@ -198,8 +198,8 @@ fn oversized_bodies_leave_memory_flat() {
         }
     }
     nothing_was_stored(&shell);
-    let grown = shell.resident_bytes().saturating_sub(before);
-    assert!(grown < 120 * 1024 * 1024, "memory grew by {grown} bytes over six bodies of 100 MB");
+    // Six bodies of 100 MB leave less than that.
+    shell.wait_until_resident(before + 120 * 1024 * 1024);
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn a_session_from_its_start_to_its_end() {
     assert_eq!((gone.status, gone.header("Content-Type")), (404, Some("text/html")));
     assert!(gone.text().contains("404 Page not found"), "{}", gone.text());
     assert_eq!(post_form(&shell, "/SessionCommand/", &format!("ID={session}&COMMAND=quit")).status, 404);
-    assert!(shell.output().contains("Size: 5 bytes"), "all output also goes to stdout");
+    // All output also goes to stdout.
+    shell.wait_for_output("Size: 5 bytes");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod databases;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Shell, asset_document, connect, request, try_get};
 use databases::TestDatabase;
@@ -33,7 +33,7 @@ impl Stage {
             pair.unwrap_or_else(|| panic!("the connection string of the tests has no {key}=")).1.to_owned()
         };
         let proxy = Proxy::start(&format!("{}:{}", value("Server"), value("Port"))).await;
-        let limits = "Connection Timeout=4;Default Command Timeout=4;Max Pool Size=4";
+        let limits = "Connection Timeout=8;Default Command Timeout=8;Max Pool Size=4";
         let behind = format!("{};Host=127.0.0.1;Port={};{limits}", test.connection_string, proxy.port());
         // Without cached answers every request is for the database.
         let ini = common::on_database(test.backend, &behind).replace("[AssetService]\n", "[AssetService]\nCacheMegabytes = 0\n");
@@ -69,7 +69,7 @@ fn all_is_down(shell: &Shell, how: &str) {
         }
     });
     shell.wait_for_output(
-        "no connection to the database within 4s (Connection Timeout): it cannot be reached, or all 4 connections",
+        "no connection to the database within 8s (Connection Timeout): it cannot be reached, or all 4 connections",
     );
     let ready = try_get(shell.admin_port, "/readyz").unwrap();
     assert!(ready.status == 503 && ready.text().contains(": does not answer"), "{how}: {} {}", ready.status, ready.text());
@@ -93,6 +93,18 @@ fn all_is_well_again(shell: &Shell, how: &str) {
     assert_eq!(try_get(shell.admin_port, "/readyz").unwrap().status, 200, "{how}");
 }
 
+/// Listens at a port where nobody does any more: a process that another test is about to start may have a copy of the socket that did.
+fn listen(port: u16) -> TcpListener {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < deadline, "port {port}: {error}"),
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 async fn the_database_goes_and_comes_back(test: TestDatabase) {
     let mut stage = Stage::new(test).await;
     let shell = Shell::start(&stage.ini);
@@ -101,7 +113,7 @@ async fn the_database_goes_and_comes_back(test: TestDatabase) {
 
     // Every connection is cut, and the database is there: nobody notices.
     for _ in 0..3 {
-        stage.proxy.cut_connections();
+        stage.proxy.cut_connections().await;
         for (method, path, body, expected) in requests() {
             assert_eq!(status(&shell, method, &path, &body), expected, "connections cut: {method} {path}");
         }
@@ -110,7 +122,7 @@ async fn the_database_goes_and_comes_back(test: TestDatabase) {
     stage.proxy.go_down().await;
     all_is_down(&shell, "connections are refused");
     // It accepts connections and says nothing, as a machine does that has lost its disk.
-    let silent = TcpListener::bind(("127.0.0.1", stage.proxy.port())).unwrap();
+    let silent = listen(stage.proxy.port());
     all_is_down(&shell, "the database is silent");
     drop(silent);
     stage.proxy.come_back().await;

@@ -87,7 +87,7 @@ fn the_pid_file_lasts_as_long_as_the_program() {
     assert!(file.exists(), "left by a kill");
     shell.restart();
     let warning = "[SERVER BASE]: Previous pid file robust.pid still exists on startup.  Possibly previously unclean shutdown.";
-    assert!(shell.output().contains(warning), "{}", shell.output());
+    shell.wait_for_output(warning);
     assert_eq!(fs::read_to_string(&file).unwrap(), shell.pid().to_string(), "the new program's own");
 }
 

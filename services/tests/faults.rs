@@ -74,23 +74,32 @@ async fn a_server_that_is_down_is_unavailable_until_it_is_back() {
         let target = place.split_once(':').and_then(|(_, rest)| rest.rsplit_once('/')).map(|(target, _)| target.to_owned());
         let mut proxy = Proxy::start(&target.expect("host:port")).await;
         let behind = format!("{};Host=127.0.0.1;Port={}", test.connection_string, proxy.port());
-        let options = DatabaseOptions { acquire_timeout: Duration::from_secs(1), ..DatabaseOptions::default() };
+        // What is asked of a server that is down waits so long; a new connection to one that is well takes less.
+        let options = DatabaseOptions { acquire_timeout: Duration::from_secs(10), ..DatabaseOptions::default() };
         let database = Database::open(test.backend, &behind, &options).await.expect("through the proxy");
         let service = SqlAssetService::open(database.clone()).await.expect("service");
         let stored = asset("x");
         let id = service.store(stored.clone()).await.expect("store");
 
-        proxy.cut_connections();
+        proxy.cut_connections().await;
         assert_eq!(service.get(id).await.expect("a cut connection heals"), Some(stored.clone()));
 
         proxy.go_down().await;
         let lost = asset("lost");
-        assert_eq!(service.get(id).await.expect_err("down").kind, ErrorKind::Unavailable);
-        assert_eq!(service.exist(&[id]).await.expect_err("down").kind, ErrorKind::Unavailable);
-        assert_eq!(service.store(lost.clone()).await.expect_err("down").kind, ErrorKind::Unavailable);
-        assert_eq!(service.delete(id).await.expect_err("down").kind, ErrorKind::Unavailable);
-        assert!(database.ping().await.is_err());
-        let opened = Database::open(test.backend, &behind, &options).await;
+        let ids = [id];
+        let (got, exist, stored_lost, deleted, ping, opened) = tokio::join!(
+            service.get(id),
+            service.exist(&ids),
+            service.store(lost.clone()),
+            service.delete(id),
+            database.ping(),
+            Database::open(test.backend, &behind, &options),
+        );
+        assert_eq!(got.expect_err("down").kind, ErrorKind::Unavailable);
+        assert_eq!(exist.expect_err("down").kind, ErrorKind::Unavailable);
+        assert_eq!(stored_lost.expect_err("down").kind, ErrorKind::Unavailable);
+        assert_eq!(deleted.expect_err("down").kind, ErrorKind::Unavailable);
+        assert!(ping.is_err());
         assert_eq!(opened.expect_err("down").kind(), ErrorKind::Unavailable);
 
         proxy.come_back().await;
@@ -155,7 +164,8 @@ async fn updates_report_the_rows_that_match() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_file_is_unavailable_and_nothing_is_stored() {
     let test = TestDatabase::sqlite();
-    let options = DatabaseOptions { acquire_timeout: Duration::from_millis(200), ..DatabaseOptions::default() };
+    // The write that meets the lock waits so long; for everything else it is plenty.
+    let options = DatabaseOptions { acquire_timeout: Duration::from_secs(3), ..DatabaseOptions::default() };
     let database = test.open_with(&options).await;
     let service = SqlAssetService::open(database.clone()).await.expect("service");
     let mut other = other_program(&test).connect().await.expect("another program");

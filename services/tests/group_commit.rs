@@ -98,14 +98,16 @@ async fn what_is_answered_is_there_after_closing_and_opening_again() {
     let test = TestDatabase::sqlite();
     let (database, sqlite) = open(&test).await;
     insert_two(sqlite.clone(), 1, 2).await.expect("write");
-    // Sent, but its answer is not waited for.
-    assert!(insert_two(sqlite.clone(), 3, 4).now_or_never().is_none());
+    // Sent, but its answer is not waited for; it may be there all the same.
+    let answered = insert_two(sqlite.clone(), 3, 4).now_or_never();
+    assert!(matches!(answered, None | Some(Ok(3))), "{answered:?}");
     database.close().await;
     assert!(matches!(insert_two(sqlite, 5, 6).await, Err(DatabaseError::Closed)));
 
     let database = test.open().await;
     let stored = texts(&database, "SELECT group_concat(a) FROM t").await;
-    assert!(stored == ["1,2"] || stored == ["1,2,3,4"], "all or nothing of a write that nobody waited for: {stored:?}");
+    let is_there = stored == ["1,2,3,4"];
+    assert!(is_there || answered.is_none() && stored == ["1,2"], "all or nothing of a write that nobody waited for: {stored:?}");
     assert_eq!(texts(&database, "SELECT journal_mode FROM pragma_journal_mode").await, ["wal"]);
     database.close().await;
 }

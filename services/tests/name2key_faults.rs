@@ -40,7 +40,7 @@ struct Cut<'p>(Rows, &'p Proxy);
 impl NameRows for Cut<'_> {
     async fn next(&mut self) -> Result<Option<NameBatch>> {
         let batch = self.0.next().await;
-        self.1.cut_connections();
+        self.1.cut_connections().await;
         batch
     }
 }
@@ -50,16 +50,16 @@ async fn a_server_that_goes_away(test: TestDatabase) {
     let place = direct.to_string();
     let target = place.split_once(':').and_then(|(_, rest)| rest.rsplit_once('/')).map(|(target, _)| target.to_owned());
     let mut proxy = Proxy::start(&target.expect("host:port")).await;
-    let behind = format!("{};Host=127.0.0.1;Port={};Connection Timeout=2", test.connection_string, proxy.port());
+    let behind = format!("{};Host=127.0.0.1;Port={};Connection Timeout=10", test.connection_string, proxy.port());
     let database = Database::open(test.backend, &behind, &DatabaseOptions::default()).await.expect("through the proxy");
     let service = open(&database).await;
     let (name, key, other) = (new_name(), Uuid::new_v4(), Uuid::new_v4());
     register(&service, &name, key, "a").await;
 
     // Connections that were cut while nobody used them are replaced without anybody noticing.
-    proxy.cut_connections();
+    proxy.cut_connections().await;
     assert_eq!(keys(&service, &name, None).await, [key]);
-    proxy.cut_connections();
+    proxy.cut_connections().await;
     register(&service, &name, other, "a").await;
 
     let before = everything(&service).await;
@@ -70,15 +70,27 @@ async fn a_server_that_goes_away(test: TestDatabase) {
     assert_eq!(everything(&service).await, before);
 
     proxy.go_down().await;
+    // Each of them waits for a connection as long as may be, so all at once.
+    let (many, claimed, of, mut row) = ([key; 100], claim(&name, key, "a"), grid("a"), Rows::of([(key, name.as_str())]));
+    let (by_name, by_keys, by_prefix, registered, imported, forgotten, entries, statistics) = tokio::join!(
+        service.by_name(&name, None),
+        service.by_keys(&many, None),
+        service.by_prefix(&name, 10),
+        service.register(&claimed),
+        service.import(&of, &mut row),
+        service.forget(key, None),
+        service.entries_after(None, 10),
+        service.statistics(),
+    );
     let kinds = [
-        service.by_name(&name, None).await.expect_err("never empty").kind,
-        service.by_keys(&[key; 100], None).await.expect_err("never empty").kind,
-        service.by_prefix(&name, 10).await.expect_err("never empty").kind,
-        service.register(&claim(&name, key, "a")).await.expect_err("never stored").kind,
-        service.import(&grid("a"), &mut Rows::of([(key, name.as_str())])).await.expect_err("never done").kind,
-        service.forget(key, None).await.expect_err("never none").kind,
-        service.entries_after(None, 10).await.expect_err("never empty").kind,
-        service.statistics().await.expect_err("never zero").kind,
+        by_name.expect_err("never empty").kind,
+        by_keys.expect_err("never empty").kind,
+        by_prefix.expect_err("never empty").kind,
+        registered.expect_err("never stored").kind,
+        imported.expect_err("never done").kind,
+        forgotten.expect_err("never none").kind,
+        entries.expect_err("never empty").kind,
+        statistics.expect_err("never zero").kind,
     ];
     assert_eq!(kinds, [ErrorKind::Unavailable; 8]);
     proxy.come_back().await;

@@ -285,7 +285,7 @@ async fn an_import_that_is_dropped(test: TestDatabase) {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_registrations_while_an_import_runs_wait_or_fail_clearly() {
     let test = TestDatabase::sqlite();
-    let impatient = DatabaseOptions { acquire_timeout: Duration::from_millis(100), ..DatabaseOptions::default() };
+    let impatient = DatabaseOptions { acquire_timeout: Duration::from_secs(2), ..DatabaseOptions::default() };
     let (database, other) = (test.open().await, test.open_with(&impatient).await);
     let (service, impatient) = (open(&database).await, open(&other).await);
     let (seen, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
@@ -329,13 +329,12 @@ async fn sqlite_an_import_that_is_killed() {
         let mark = folder.path().join(batches.to_string());
         let mut child = importing_process(&test, &mark, batches);
         while !mark.exists() {
-            assert!(child.try_wait().expect("child").is_none(), "it has ended too early");
+            assert!(child.0.try_wait().expect("child").is_none(), "it has ended too early");
             // It has the file for writing, and look-ups go on.
             assert_eq!(keys(&*service, &name(3, "Old"), None).await, [key(3)]);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        child.kill().expect("SIGKILL");
-        child.wait().expect("its end");
+        drop(child);
         assert_eq!(checked_statistics(&service).await.entries, before.entries, "after {batches} batches");
         check_all(&service, 20_000, "Old").await;
     }
@@ -356,16 +355,27 @@ const STORE: &str = "GRIDSHELL_TEST_STORE";
 const MARK: &str = "GRIDSHELL_TEST_MARK";
 const BATCHES: &str = "GRIDSHELL_TEST_BATCHES";
 
+/// A process that would go on for ever. It is killed when this is dropped.
+struct Importer(Child);
+
+impl Drop for Importer {
+    fn drop(&mut self) {
+        self.0.kill().expect("SIGKILL");
+        self.0.wait().expect("its end");
+    }
+}
+
 /// This test program once more, as the importer below.
-fn importing_process(test: &TestDatabase, mark: &Path, batches: usize) -> Child {
-    Command::new(std::env::current_exe().expect("this program"))
+fn importing_process(test: &TestDatabase, mark: &Path, batches: usize) -> Importer {
+    let child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "the_process_that_imports"])
         .env(STORE, &test.connection_string)
         .env(MARK, mark)
         .env(BATCHES, batches.to_string())
         .stdout(Stdio::null())
         .spawn()
-        .expect("a process")
+        .expect("a process");
+    Importer(child)
 }
 
 /// Does nothing by itself: it is the process that [`sqlite_an_import_that_is_killed`] kills.

@@ -189,14 +189,15 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.member.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.member.metrics.in_flight.decrement(1.0);
         if !self.ended {
             self.member.metrics.cancelled.increment(1);
             if self.trial {
                 self.member.health.return_trial();
             }
         }
+        // Who sees that it is under way no longer also sees how it has ended.
+        self.member.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.member.metrics.in_flight.decrement(1.0);
     }
 }
 

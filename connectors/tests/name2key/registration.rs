@@ -181,6 +181,9 @@ impl Write for Log {
 async fn the_log_says_who_registered_what_and_never_the_secret() {
     let log = Log::default();
     let writer = log.clone();
+    // A library that logs asks, once for each place that does so, who is interested: as long as there is one subscriber in the program,
+    // that of the thread that comes by first, which is another test's. With two it asks all.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let subscriber =
         tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false).with_writer(move || writer.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// What it does with a request.
@@ -51,6 +51,8 @@ impl Received {
 
 pub struct Server {
     pub address: SocketAddr,
+    /// Keeps the port while nobody listens there: else it might be given to somebody else.
+    _port: TcpSocket,
     shared: Arc<Shared>,
     accepting: Option<AbortHandle>,
 }
@@ -65,15 +67,18 @@ struct Shared {
 
 impl Server {
     pub async fn start(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = TcpSocket::new_v4().unwrap();
+        port.set_reuseaddr(true).unwrap();
+        port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let shared = Shared {
             manner: Mutex::new(manner),
             received: Mutex::default(),
             connections: AtomicUsize::new(0),
             closed: AtomicUsize::new(0),
         };
-        let mut server = Self { address: listener.local_addr().unwrap(), shared: Arc::new(shared), accepting: None };
-        server.accept(listener);
+        let address = port.local_addr().unwrap();
+        let mut server = Self { address, _port: port, shared: Arc::new(shared), accepting: None };
+        server.revive().await;
         server
     }
 
@@ -89,7 +94,7 @@ impl Server {
         if self.accepting.is_some() {
             return;
         }
-        // The killed listener may still be on its way out.
+        // The killed listener may still be on its way out, or a copy of it in a process that another test is about to start.
         for _ in 0..6000 {
             if let Ok(listener) = TcpListener::bind(self.address).await {
                 return self.accept(listener);

@@ -59,6 +59,9 @@ pub const SQLITE: &str = r#"
     Port = ${admin}
 "#;
 
+/// A section with which a shell prints the level of each message.
+pub const LEVELS: &str = "\n[Logging]\n    ConsoleFormat = json\n";
+
 /// The configuration of [`SQLITE`], on another database.
 pub fn on_database(backend: Backend, connection_string: &str) -> String {
     let provider = match backend {
@@ -148,6 +151,16 @@ impl Shell {
         }
     }
 
+    /// Nothing was printed that an operator would have to think about, by a shell with [`LEVELS`]. That a request took long is nothing of
+    /// the kind: so it may on a slow machine.
+    pub fn has_no_complaints(&self) {
+        let output = self.output();
+        assert!(output.contains("\"level\":\"INFO\""), "levels are not printed:\n{output}");
+        let is_complaint = |line: &&str| ["warn", "WARN", "ERROR"].iter().any(|word| line.contains(word));
+        let complaints = output.lines().filter(is_complaint).filter(|line| !line.contains("[BASE HTTP SERVER]: slow request"));
+        assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
+    }
+
     /// What the shell reads from; there when it was launched with a pipe.
     pub fn input(&mut self) -> ChildStdin {
         self.child.stdin.take().unwrap()
@@ -171,6 +184,15 @@ impl Shell {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Waits until resident memory is at most so many bytes: who has written an answer gives up its memory after the last byte.
+    pub fn wait_until_resident(&self, most: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.resident_bytes() > most {
+            assert!(Instant::now() < deadline, "{} bytes are resident, not {most} or less", self.resident_bytes());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub fn get(&self, path: &str) -> Answer {

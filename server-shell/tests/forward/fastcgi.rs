@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::common::{PATIENCE, Shell, free_port, noise};
 use crate::fastcgi_client::{head, read_answer, record, request};
 use crate::upstream::Upstream;
-use crate::{PLAIN, counted, forward_to, wait_until};
+use crate::{PLAIN, forward_to, wait_until};
 
 fn start(upstream: &Upstream, keys: &str) -> (Shell, TcpStream) {
     let port = free_port();
@@ -59,10 +59,11 @@ fn requests_and_answers_pass() {
 
 #[test]
 fn answers_that_break_off_and_web_servers_that_go() {
-    let (whole, closed) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let [begun, whole, closed] = std::array::from_fn(|_| Arc::<AtomicUsize>::default());
     let upstream = Upstream::start({
-        let (whole, closed) = (whole.clone(), closed.clone());
+        let (begun, whole, closed) = (begun.clone(), whole.clone(), closed.clone());
         move |connection| {
+            begun.fetch_add(1, Ordering::SeqCst);
             let outcome = connection.read_body();
             if outcome.is_ok() {
                 whole.fetch_add(1, Ordering::SeqCst);
@@ -88,14 +89,13 @@ fn answers_that_break_off_and_web_servers_that_go() {
         }
         stream
     };
-    let under_way = || counted(&shell, "gridshell_upstream_in_flight");
     let mut aborted = begin(&[b'x'; 200_000]);
-    wait_until("it is under way", &shell, || under_way() == 1);
+    wait_until("it is under way", &shell, || begun.load(Ordering::SeqCst) == 2);
     aborted.write_all(&record(2, b"")).unwrap();
     assert_eq!(read_answer(&mut aborted).unwrap(), "", "it is ended, and the connection goes on");
     wait_until("the upstream notices", &shell, || closed.load(Ordering::SeqCst) == 2);
     let gone = begin(&[b'x'; 200_000]);
-    wait_until("it is under way", &shell, || under_way() == 1);
+    wait_until("it is under way", &shell, || begun.load(Ordering::SeqCst) == 3);
     drop(gone);
     wait_until("the upstream notices", &shell, || closed.load(Ordering::SeqCst) == 3);
     let mut large = begin(&[b'x'; 1_100_000]);

@@ -69,7 +69,7 @@ fn who_stops_in_the_middle_is_cut_off() {
         connection.wait_for_the_end();
         Ok(false)
     });
-    let shell = Shell::start(&forward_to(&[hung.url()], &format!("{PLAIN}\n    AnswerTimeout = 0.2")));
+    let shell = Shell::start(&forward_to(&[hung.url()], &format!("{PLAIN}\n    AnswerTimeout = 3")));
     assert!(exchange(&shell, GET).is_err());
     wait_until("the upstream is left alone", &shell, || hung.closed() == 1);
 }

@@ -100,6 +100,7 @@ fn eighty_megabytes_down_in_bounded_memory_at_the_pace_of_the_reader() {
                     }
                 }
             }
+            connection.socket().set_write_timeout(None)?;
             connection.write(if is_chunked { "0\r\n\r\n" } else { "" })?;
             Ok(true)
         }

@@ -180,6 +180,7 @@ fn a_full_disk_stops_nothing() {
     // No file may become longer than 16 KB: to the program that is a disk that has no room for more.
     let script = "trap '' XFSZ; ulimit -f 32; exec \"$0\" \"$@\"";
     let launcher = ["sh", "-c", script];
+    let start = Instant::now();
     let mut edge = Shell::launch_by(&launcher, folder, &edge_with(&storage, ON_DISK), &["-console=none"], Stdio::null());
     edge.wait_until_ready();
     let mut stream = edge.connect();
@@ -192,7 +193,8 @@ fn a_full_disk_stops_nothing() {
     wait_until("all that fit kept", &edge, || entries(&edge) >= fit as f64);
     assert!(metric(&edge, "write_errors_total", "") > 0.0);
     edge.wait_for_output("cannot write a file");
-    assert_eq!(edge.output().matches("cannot write a file").count(), 1, "the log tells it once: {}", edge.output());
+    let told = edge.output().matches("cannot write a file").count() as u64;
+    assert!(told <= 1 + start.elapsed().as_secs() / 60, "the log tells it once a minute: {}", edge.output());
     edge.signal(Signal::SIGTERM);
     assert!(edge.wait().success());
 }

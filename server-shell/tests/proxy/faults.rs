@@ -196,7 +196,7 @@ async fn an_outage_of_the_database(test: TestDatabase) {
         pairs.find(|pair| pair.0.trim() == key).unwrap().1.to_owned()
     };
     let mut proxy = Proxy::start(&format!("{}:{}", value("Server"), value("Port"))).await;
-    let limits = "Connection Timeout=4;Default Command Timeout=4;Max Pool Size=4";
+    let limits = "Connection Timeout=8;Default Command Timeout=8;Max Pool Size=4";
     let behind = format!("{};Host=127.0.0.1;Port={};{limits}", test.connection_string, proxy.port());
     let provider = if test.backend == Backend::MySql { "mysql" } else { "postgres" };
     let storage = Shell::start(&STORAGE.replace("${provider}", provider).replace("${database}", &behind));

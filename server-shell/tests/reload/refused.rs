@@ -39,8 +39,8 @@ fn all_mistakes_are_said_and_nothing_changes() {
 fn a_port_that_is_taken() {
     let shell = Shell::start(SQLITE);
     let path = store(&shell, 22);
-    let (free, taken) = (free_port(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let taken_port = taken.local_addr().unwrap().port();
+    let (free, taken_port) = (free_port(), free_port());
+    let taken = TcpListener::bind(("127.0.0.1", taken_port)).unwrap();
     let lines = format!("    A = \"{free}/asset\"\n    B = \"{taken_port}/asset\"\n[DatabaseService]");
     edit(&shell, "[DatabaseService]", &lines);
     hang_up_and_wait_for(&shell, &format!("port {taken_port} cannot be used"));

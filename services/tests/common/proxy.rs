@@ -1,27 +1,33 @@
 //! A TCP proxy between the program and its database, for faults that a test can switch on.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Forwards connections until it is cut.
 pub struct Proxy {
     address: SocketAddr,
+    /// Keeps the port while nobody listens there: else it might be given to somebody else.
+    _port: TcpSocket,
     target: String,
     accepting: Option<JoinHandle<()>>,
-    cut: watch::Sender<()>,
+    /// Whom all connections that there are listen to.
+    cut: Arc<Mutex<watch::Sender<()>>>,
 }
 
 impl Proxy {
     /// Forwards to `target` (`host:port`) from a free port of its own.
     pub async fn start(target: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("address");
-        let (cut, _) = watch::channel(());
-        let mut proxy = Self { address, target: target.to_owned(), accepting: None, cut };
-        proxy.accept(listener);
+        let port = TcpSocket::new_v4().expect("a socket");
+        port.set_reuseaddr(true).expect("an option");
+        port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = port.local_addr().expect("address");
+        let mut proxy = Self { address, _port: port, target: target.to_owned(), accepting: None, cut: Arc::default() };
+        proxy.come_back().await;
         proxy
     }
 
@@ -29,13 +35,16 @@ impl Proxy {
         let (target, cut) = (self.target.clone(), self.cut.clone());
         self.accepting = Some(tokio::spawn(async move {
             while let Ok((mut inner, _)) = listener.accept().await {
-                let (target, mut cut) = (target.clone(), cut.subscribe());
+                let (target, mut cut) = (target.clone(), lock(&cut).subscribe());
                 tokio::spawn(async move {
                     let Ok(mut outer) = TcpStream::connect(target).await else { return };
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut inner, &mut outer) => {}
                         _ = cut.changed() => {}
                     }
+                    // Whoever cuts waits for the end of this.
+                    drop((inner, outer));
+                    drop(cut);
                 });
             }
         }));
@@ -46,9 +55,11 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Cuts all connections that exist; new ones are still accepted.
-    pub fn cut_connections(&self) {
-        self.cut.send_replace(());
+    /// Cuts all connections that exist, and returns when they are cut; new ones are still accepted.
+    pub async fn cut_connections(&self) {
+        let before = std::mem::take(&mut *lock(&self.cut));
+        before.send_replace(());
+        before.closed().await;
     }
 
     /// As if the server had been stopped: cuts all connections and refuses new ones.
@@ -58,12 +69,22 @@ impl Proxy {
             // Its end is what counts, and that it was aborted is no news.
             let _ = accepting.await;
         }
-        self.cut_connections();
+        self.cut_connections().await;
     }
 
     /// As if the server had been started again.
     pub async fn come_back(&mut self) {
-        let listener = TcpListener::bind(self.address).await.expect("the same port");
-        self.accept(listener);
+        // A process that another test is about to start has copies of all sockets for a moment.
+        for _ in 0..6000 {
+            if let Ok(listener) = TcpListener::bind(self.address).await {
+                return self.accept(listener);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} cannot be bound again", self.address);
     }
+}
+
+fn lock(cut: &Mutex<watch::Sender<()>>) -> MutexGuard<'_, watch::Sender<()>> {
+    cut.lock().expect("nobody panics with it")
 }
