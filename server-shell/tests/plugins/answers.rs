@@ -98,12 +98,20 @@ fn counts(shell: &Shell) -> (u64, bool) {
     (number("handled "), number("handled ") == number("released "))
 }
 
-/// Exactly one `release` for each successful `handle`. `GRIDSHELL_PLUGIN_REQUESTS` asks for another number of requests.
+/// Exactly one `release` for each successful `handle`, wherever it runs. `GRIDSHELL_PLUGIN_REQUESTS` asks for another number of requests.
 #[test]
 fn nothing_is_lost_over_many_requests() {
-    let requests: u64 = std::env::var("GRIDSHELL_PLUGIN_REQUESTS").map_or(100_000, |text| text.parse().unwrap());
-    let shell =
-        Plugins::new().with("good", &["CAPABILITIES=\"http\"", "NOT_BLOCKING"]).start("[Plugin:good]\nMaxConcurrent = 64\n");
+    let most: u64 = std::env::var("GRIDSHELL_PLUGIN_REQUESTS").map_or(100_000, |text| text.parse().unwrap());
+    for (switches, keys, requests) in
+        [(&["NOT_BLOCKING"][..], "", most), (&[], "", most / 10), (&[], "Isolation = process\n", most / 10)]
+    {
+        let switches: Vec<&str> = switches.iter().copied().chain(["CAPABILITIES=\"http\""]).collect();
+        let shell = Plugins::new().with("good", &switches).start(&format!("[Plugin:good]\nMaxConcurrent = 64\n{keys}"));
+        nothing_is_lost_over(requests, &shell);
+    }
+}
+
+fn nothing_is_lost_over(requests: u64, shell: &Shell) {
     let ask_some = |count: u64| {
         let mut stream = shell.connect();
         for number in 0..count {
@@ -120,8 +128,8 @@ fn nothing_is_lost_over_many_requests() {
     ask_some(1000);
     let before = shell.resident_bytes();
     thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(|| ask_some(requests / 8)))));
-    wait_until("that all is given back", &shell, || counts(&shell).1);
-    let handled = counts(&shell).0;
+    wait_until("that all is given back", shell, || counts(shell).1);
+    let handled = counts(shell).0;
     assert!(handled > requests / 8 * 8 * 99 / 100, "{handled}");
     let grown = shell.resident_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes more are in use");

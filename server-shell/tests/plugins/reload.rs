@@ -75,6 +75,26 @@ fn a_new_version_loses_no_request() {
 }
 
 #[test]
+fn a_new_version_in_a_process_of_its_own_loses_none_either() {
+    let shell = Plugins::new().with("good", &[]).start("[Plugin:good]\nMaxConcurrent = 100\nIsolation = process\n");
+    let directory = shell.folder.path().join("plugins");
+    under_load(&shell, "/good", |answered| {
+        for version in ["2.0.0", "3.0.0", "4.0.0"] {
+            go_on(&shell, answered);
+            compile(&directory, "good", &[&format!("VERSION=\"{version}\"")]);
+            let said = console(&shell, "plugin reload good");
+            assert!(said.contains("the plugin good was loaded again and answers</Line>"), "{said}\n{}", shell.output());
+            assert_eq!(text(&shell, "/good"), format!("hello from {version}"));
+        }
+        go_on(&shell, answered);
+    });
+    for version in ["1.0.0", "2.0.0", "3.0.0"] {
+        shell.wait_for_output(&format!("[PLUGIN good]: destroyed {version}"));
+    }
+    assert!(!shell.output().contains("destroyed 4.0.0"));
+}
+
+#[test]
 fn a_new_version_that_is_refused_changes_nothing() {
     let shell = Plugins::new().with("good", &[]).start("");
     let directory = shell.folder.path().join("plugins");
