@@ -37,6 +37,6 @@ pub use options::{default_text, type_text};
 pub use problem::{Origin, Problem, Severity};
 pub use reader::Reader;
 pub use secret::Secret;
-pub use service_list::{ConnectorEntry, connector_entries};
+pub use service_list::{ConnectorEntry, WrongEntry, connector_entries};
 pub use sources::{MainSource, Sources};
 pub use suggestion::nearest;

@@ -37,11 +37,20 @@ impl ConnectorEntry {
     }
 }
 
-/// All connectors in the order of loading: `[Startup] ServiceConnectors`, then the values of `[ServiceList]` in order of their keys. Those
-/// that cannot be understood are problems instead.
-pub fn connector_entries(configuration: &Configuration) -> (Vec<ConnectorEntry>, Vec<Problem>) {
+/// An entry that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongEntry {
+    /// The entry as it is written.
+    pub text: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// All connectors in the order of loading: `[Startup] ServiceConnectors`, then the values of `[ServiceList]` in order of their keys; and
+/// entries that cannot be understood.
+pub fn connector_entries(configuration: &Configuration) -> (Vec<ConnectorEntry>, Vec<WrongEntry>) {
     let mut entries = Vec::new();
-    let mut problems = Vec::new();
+    let mut wrong = Vec::new();
     configuration.note_asked("ServiceList", None);
     let old_style = configuration.get("Startup", "ServiceConnectors").map(|entry| ("Startup", entry));
     let list = configuration.section("ServiceList").into_iter().flat_map(|section| section.read_all());
@@ -52,12 +61,13 @@ pub fn connector_entries(configuration: &Configuration) -> (Vec<ConnectorEntry>,
                 Ok(connector) => entries.push(connector),
                 Err(message) => {
                     let message = format!("{} {message}; [[ConfigName@]port/]library[:class] is meant", quoted(text));
-                    problems.push(Problem::error(message).at(entry.origin.clone()).in_section(section).on_key(&entry.key));
+                    let problem = Problem::error(message).at(entry.origin.clone()).in_section(section).on_key(&entry.key);
+                    wrong.push(WrongEntry { text: text.to_owned(), problem });
                 }
             }
         }
     }
-    (entries, problems)
+    (entries, wrong)
 }
 
 fn parse(section: &str, entry: &Entry, text: &str) -> Result<ConnectorEntry, String> {
@@ -114,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> (Vec<ConnectorEntry>, Vec<Problem>) {
+    fn read(text: &str) -> (Vec<ConnectorEntry>, Vec<WrongEntry>) {
         connector_entries(&Configuration::from_text("Robust.ini", text).unwrap())
     }
 
@@ -170,7 +180,7 @@ mod tests {
         );
         let (entries, problems) = read(&text);
         assert_eq!(entries, []);
-        let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        let shown: Vec<_> = problems.iter().map(|wrong| wrong.problem.to_string()).collect();
         assert_eq!(
             shown[0],
             "Robust.ini:2: ServiceList/a: \"80o3/OpenSim.Server.Handlers.dll:X\" has the port \"80o3\", not 0 to 65535; \

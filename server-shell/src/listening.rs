@@ -124,10 +124,14 @@ impl Opened {
         }
     }
 
-    /// Closes again what was opened.
+    /// Closes again what was opened. Where nobody listened before, nobody was told of it, so that its port is free again at once.
     pub fn give_up(self, before: &Listeners) {
         let opened = self.listeners().without(before);
-        tokio::spawn(async move { opened.retire().await });
+        let is_successor = |listener: &Arc<Listener>| before.http.iter().any(|old| old.port == listener.port);
+        let (successors, new) = opened.http.into_iter().partition(is_successor);
+        let new = Listeners { http: new, fastcgi: opened.fastcgi, retiring: Vec::new() };
+        let successors = Listeners { http: successors, ..Listeners::default() };
+        tokio::spawn(async move { futures_util::future::join(new.stop(), successors.retire()).await });
     }
 
     /// All requests that begin from now on go to the new connectors.

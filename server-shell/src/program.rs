@@ -124,6 +124,7 @@ async fn serve(
         // A database that does not answer yet is waited for, which must not make the program deaf.
         () = stop_request.received() => {
             tracing::info!("[CONSOLE] Quitting");
+            running.modules.stop().await;
             return Ok(());
         }
     }

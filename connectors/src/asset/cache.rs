@@ -36,6 +36,9 @@ pub struct CacheOptions {
     pub missing_time: Duration,
     /// Answer with what has grown old when the service cannot be reached.
     pub serve_stale: bool,
+    /// What the service answers may be a piece of something larger, or belong to somebody who would have to live as long: what is kept is a
+    /// copy.
+    pub copies: bool,
 }
 
 impl CacheOptions {
@@ -83,19 +86,6 @@ pub(super) struct Answer {
     pub(super) tag: Option<http::HeaderValue>,
     /// Whether the asset may change.
     pub(super) is_mutable: bool,
-}
-
-impl Answer {
-    /// The same answer, in memory of which nobody else has a part: it may be a piece of something larger, or belong to a plugin, which
-    /// would have to live as long. Not copied when it is so already.
-    fn in_own_memory(self) -> Self {
-        let body = match self.body.try_into_mut() {
-            Ok(own) if own.capacity() <= own.len() + own.len() / 4 => own.freeze(),
-            Ok(larger) => Bytes::copy_from_slice(&larger),
-            Err(shared) => Bytes::copy_from_slice(&shared),
-        };
-        Self { body, ..self }
-    }
 }
 
 /// An answer in the cache.
@@ -310,13 +300,16 @@ struct Landing {
 }
 
 impl Landing {
-    /// The outcome; an answer that fits into the cache takes no more memory there than its length.
-    fn to_be_kept(&self, outcome: Outcome) -> Outcome {
-        let capacity = self.cache.upgrade().map_or(0, |cache| cache.options().capacity);
-        outcome.map(|found| match found {
-            Some(answer) if answer.body.len() as u64 <= capacity => Some(answer.in_own_memory()),
-            found => found,
-        })
+    /// The outcome, in memory that may be kept.
+    fn to_be_kept(&self, mut outcome: Outcome) -> Outcome {
+        let options = self.cache.upgrade().map(|cache| cache.options()).unwrap_or_default();
+        if let Ok(Some(answer)) = &mut outcome
+            && options.copies
+            && answer.body.len() as u64 <= options.capacity
+        {
+            answer.body = Bytes::copy_from_slice(&answer.body);
+        }
+        outcome
     }
 
     /// The outcome; where the service cannot be reached, what has grown old, if that is wanted.

@@ -12,7 +12,7 @@ use super::border::{self, BorrowedCall, CallError, Code, HostTable, RawInstance,
 use super::context::{Context, Route, Texts};
 use super::load::{Home, PluginLibrary};
 use super::own_services::OwnServices;
-use super::process::Remote;
+use super::process::{Remote, RemoteControls};
 use super::refusal::{Refusal, Step};
 use super::threads::{Pool, lock, run_within};
 
@@ -37,17 +37,21 @@ pub struct Instance {
 }
 
 /// Where the instance is.
-#[derive(Clone)]
 enum Body {
     Here(Arc<Kept>),
-    Apart(Arc<Remote>),
+    Apart(Remote),
 }
 
 /// The functions for the operator, which never overlap: `control` of the instance has to be held. They wait.
-pub struct Controls(Body);
+pub enum Controls {
+    /// In this process.
+    Here(Arc<Kept>),
+    /// In another.
+    Apart(RemoteControls),
+}
 
 /// The instance itself; responses have it too.
-struct Kept {
+pub struct Kept {
     /// Only the end takes it.
     raw: Option<RawInstance>,
     library: Arc<PluginLibrary>,
@@ -77,9 +81,16 @@ impl Drop for Kept {
     }
 }
 
-/// The places of an instance's requests: when each was taken.
+/// The places of an instance's requests.
 #[derive(Default)]
-struct Places(Mutex<Vec<Option<Instant>>>);
+struct Places(Mutex<Taken>);
+
+#[derive(Default)]
+struct Taken {
+    /// When each was taken; one that is free has none.
+    since: Vec<Option<Instant>>,
+    count: usize,
+}
 
 /// A place among the requests of an instance.
 pub struct Slot {
@@ -89,7 +100,9 @@ pub struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        lock(&self.places.0)[self.index] = None;
+        let mut taken = lock(&self.places.0);
+        taken.since[self.index] = None;
+        taken.count -= 1;
     }
 }
 
@@ -125,7 +138,7 @@ impl Instance {
             Home::Apart(remains) => {
                 let remote = Remote::start(library, remains, texts, time, shell, ends)?;
                 let routes = remote.routes.clone();
-                (Body::Apart(Arc::new(remote)), routes)
+                (Body::Apart(remote), routes)
             }
         };
         Ok(Self {
@@ -169,26 +182,28 @@ impl Instance {
 
     /// A place for a request that has begun then, unless `most` are taken.
     pub fn slot(&self, most: usize, begun: Instant) -> Option<Slot> {
-        let mut places = lock(&self.places.0);
-        if places.iter().flatten().count() >= most {
+        let mut taken = lock(&self.places.0);
+        if taken.count >= most {
             return None;
         }
-        let index = places.iter().position(Option::is_none).unwrap_or(places.len());
-        match places.get_mut(index) {
+        taken.count += 1;
+        let index = taken.since.iter().position(Option::is_none).unwrap_or(taken.since.len());
+        match taken.since.get_mut(index) {
             Some(place) => *place = Some(begun),
-            None => places.push(Some(begun)),
+            None => taken.since.push(Some(begun)),
         }
         Some(Slot { places: self.places.clone(), index })
     }
 
     /// How many places are taken.
     pub fn busy(&self) -> usize {
-        lock(&self.places.0).iter().flatten().count()
+        lock(&self.places.0).count
     }
 
-    /// How many were taken longer ago than that.
-    pub fn overdue(&self, time: Duration) -> usize {
-        lock(&self.places.0).iter().flatten().filter(|begun| begun.elapsed() >= time).count()
+    /// How many places are taken, and how many of them were longer ago than that.
+    pub fn overdue(&self, time: Duration) -> (usize, usize) {
+        let taken = lock(&self.places.0);
+        (taken.count, taken.since.iter().flatten().filter(|since| since.elapsed() >= time).count())
     }
 
     /// Tells when this instance was destroyed, without keeping it from that.
@@ -197,7 +212,7 @@ impl Instance {
     }
 
     /// The process that it is in, when that is not this one.
-    pub fn remote(&self) -> Option<&Arc<Remote>> {
+    pub fn remote(&self) -> Option<&Remote> {
         match &self.body {
             Body::Here(_) => None,
             Body::Apart(remote) => Some(remote),
@@ -226,7 +241,10 @@ impl Instance {
 
     /// The functions for the operator.
     pub fn controls(&self) -> Controls {
-        Controls(self.body.clone())
+        match &self.body {
+            Body::Here(kept) => Controls::Here(kept.clone()),
+            Body::Apart(remote) => Controls::Apart(remote.controls()),
+        }
     }
 
     /// It has done what it must not.
@@ -243,33 +261,33 @@ impl Instance {
 impl Controls {
     /// Whether the plugin has commands for the console.
     pub fn has_commands(&self) -> bool {
-        match &self.0 {
-            Body::Here(kept) => (**kept).as_ref().has_commands(),
-            Body::Apart(remote) => remote.has_commands(),
+        match self {
+            Self::Here(kept) => (**kept).as_ref().has_commands(),
+            Self::Apart(remote) => remote.has_commands(),
         }
     }
 
     /// Hands a changed configuration over; the status of that.
     pub fn reconfigure(&self, texts: &Arc<Texts>) -> i32 {
-        match &self.0 {
-            Body::Here(kept) => reconfigure((**kept).as_ref(), texts),
-            Body::Apart(remote) => remote.reconfigure(texts),
+        match self {
+            Self::Here(kept) => reconfigure((**kept).as_ref(), texts),
+            Self::Apart(remote) => remote.reconfigure(texts),
         }
     }
 
     /// Asks how the instance is: a status and a text for people.
     pub fn health(&self) -> (i32, String) {
-        match &self.0 {
-            Body::Here(kept) => (**kept).as_ref().health(),
-            Body::Apart(remote) => remote.health(),
+        match self {
+            Self::Here(kept) => (**kept).as_ref().health(),
+            Self::Apart(remote) => remote.health(),
         }
     }
 
     /// Does a line of the console; `write` gets what it says. The status of that.
     pub fn command(&self, line: &str, write: impl FnMut(&str) + Send + 'static) -> i32 {
-        match &self.0 {
-            Body::Here(kept) => (**kept).as_ref().command(line, write),
-            Body::Apart(remote) => remote.command(line, write),
+        match self {
+            Self::Here(kept) => (**kept).as_ref().command(line, write),
+            Self::Apart(remote) => remote.command(line, write),
         }
     }
 }

@@ -224,8 +224,17 @@ pub struct Residents {
     pub libraries: Vec<Arc<PluginLibrary>>,
     /// Code that is there but was refused, by the file's name and hash: it must not be asked again.
     refused: Vec<(String, String, Refusal)>,
-    /// Files that have crashed or hung when a process of their own loaded them, in the same way.
-    blocked: Vec<(String, String, Refusal)>,
+    /// Files that no process could load.
+    blocked: Vec<Blocked>,
+}
+
+/// A file that has crashed or hung when a process of its own loaded it.
+struct Blocked {
+    file: String,
+    sha256: String,
+    /// How the process was bounded. With other bounds it may go well.
+    limits: ProcessLimits,
+    refusal: Refusal,
 }
 
 impl Residents {
@@ -268,24 +277,26 @@ impl Residents {
         }
     }
 
-    /// Whether a file has failed at step 6 before.
+    /// Whether a file has failed at step 6 before, in a process with these bounds.
     ///
     /// # Errors
     /// It has.
-    pub fn check_blocked(&self, checked: &CheckedFile) -> Result<(), Refusal> {
-        let blocked = self.blocked.iter().find(|(file, sha256, _)| *file == checked.file && *sha256 == checked.sha256);
-        blocked.map_or(Ok(()), |(_, _, refusal)| {
+    pub fn check_blocked(&self, checked: &CheckedFile, limits: ProcessLimits) -> Result<(), Refusal> {
+        let is_same =
+            |blocked: &&Blocked| (&blocked.file, &blocked.sha256, blocked.limits) == (&checked.file, &checked.sha256, limits);
+        self.blocked.iter().find(is_same).map_or(Ok(()), |Blocked { refusal, .. }| {
             let found = format!("{}; it is blocked until the program is started again", refusal.found);
             Err(Refusal { found, ..refusal.clone() })
         })
     }
 
-    /// A file could not be loaded by a process. If it has crashed or hung, it is not tried again (plugins.md section 5.4, step 6); what the
-    /// system cannot do now, it may do later.
-    pub fn block(&mut self, file: &str, sha256: &str, failure: &NotLoadable) {
+    /// A file could not be loaded by a process with these bounds. If it has crashed or hung, it is not tried again (plugins.md section 5.4,
+    /// step 6); what the system cannot do now, it may do later.
+    pub fn block(&mut self, file: &str, sha256: &str, limits: ProcessLimits, failure: &NotLoadable) {
         if failure.has_crashed {
             tracing::error!("[PLUGINS]: {file} with the SHA-256 {sha256} is blocked until the program is started again");
-            self.blocked.push((file.to_owned(), sha256.to_owned(), failure.refusal.clone()));
+            let refusal = failure.refusal.clone();
+            self.blocked.push(Blocked { file: file.to_owned(), sha256: sha256.to_owned(), limits, refusal });
         }
     }
 
@@ -487,8 +498,8 @@ mod tests {
             ];
             for failure in failures {
                 assert_eq!((failure.refusal.step, failure.has_crashed), (Step::Probe, is_blocked), "{}", failure.refusal);
-                residents.block(file, &checked.sha256, &failure);
-                assert_eq!(residents.check_blocked(&checked).is_err(), is_blocked);
+                residents.block(file, &checked.sha256, ProcessLimits::default(), &failure);
+                assert_eq!(residents.check_blocked(&checked, ProcessLimits::default()).is_err(), is_blocked);
             }
         }
     }

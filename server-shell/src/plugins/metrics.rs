@@ -22,7 +22,7 @@ pub enum Ending {
     Busy,
     /// The plugin was disabled.
     Disabled,
-    /// Its process has ended, or is being started.
+    /// Its process has ended, or an instance is being started.
     Lost,
     /// Who has asked has gone before.
     Abandoned,

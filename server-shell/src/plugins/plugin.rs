@@ -91,7 +91,7 @@ enum Standing {
     Up(Arc<Instance>),
     /// A new one is being made.
     Restarting,
-    /// None, because of its panics.
+    /// None, because of its panics, or since none could be made after one.
     Disabled,
     /// None, because nobody wants it any more.
     Ended,
@@ -151,7 +151,7 @@ enum Handover {
 /// There is no answer of the plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It has panicked too often, or the program ends.
+    /// It has panicked too often, or nobody wants it any more.
     #[error("is disabled")]
     Disabled,
     /// It has as many requests as it may have.
@@ -169,7 +169,7 @@ pub enum Failure {
     /// Its process has ended meanwhile.
     #[error("has ended while it worked on the request")]
     Ended,
-    /// Its process is being started.
+    /// Its process, or its instance, is being started.
     #[error("is being started again")]
     NotRunning,
 }
@@ -209,6 +209,9 @@ impl Plugin {
 
     /// The configuration says this of it from now on.
     pub fn change_plan(&self, plan: PluginPlan) {
+        if let Some(remote) = self.instance().as_ref().and_then(|instance| instance.remote()) {
+            remote.change_start_time(plan.limits.start_time);
+        }
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
     }
 
@@ -312,27 +315,28 @@ impl Plugin {
             return;
         }
         let mut trouble = self.trouble();
-        if trouble.said_busy.is_none_or(|said| said.elapsed() >= BUSY_PAUSE) {
-            trouble.said_busy = Some(Instant::now());
-            tracing::warn!(
-                "[PLUGINS]: {} has {} requests under way, as many as it may have (MaxConcurrent), {} of them for more than {:?} \
-                 (RequestTimeout); more are answered 503",
-                self.name(),
-                limits.most_requests,
-                instance.overdue(limits.request_time),
-                limits.request_time
-            );
+        if trouble.said_busy.is_some_and(|said| said.elapsed() < BUSY_PAUSE) {
+            return;
         }
+        trouble.said_busy = Some(Instant::now());
+        drop(trouble);
+        let (busy, overdue) = instance.overdue(limits.request_time);
+        tracing::warn!(
+            "[PLUGINS]: {} has {busy} requests under way, as many as it may have (MaxConcurrent), {overdue} of them for more than {:?} \
+             (RequestTimeout); more are answered 503",
+            self.name(),
+            limits.request_time
+        );
     }
 
     /// Ends the process of an instance that answers none of the requests that it has, so that another can begin (plugins.md section 5.5).
     /// Some of those who have asked may have gone before it was too late. Whether it was ended.
     fn end_if_stuck(&self, instance: &Instance, limits: &Limits) -> bool {
         let Some(remote) = instance.remote() else { return false };
-        let is_ended = instance.overdue(limits.request_time) >= limits.most_requests && remote.kill();
+        let (busy, overdue) = instance.overdue(limits.request_time);
+        let is_ended = busy >= limits.most_requests && overdue == busy && remote.kill();
         if is_ended {
-            let most = limits.most_requests;
-            tracing::error!("[PLUGINS]: {} answers none of the {most} requests that it has; its process is ended", self.name());
+            tracing::error!("[PLUGINS]: {} answers none of the {busy} requests that it has; its process is ended", self.name());
         }
         is_ended
     }
@@ -358,7 +362,6 @@ impl Plugin {
 
     fn panicked(self: &Arc<Self>, instance: &Arc<Instance>, when: &str) {
         self.library.tally.panicked();
-        instance.suspect();
         tracing::error!("[PLUGINS]: {} has panicked {when}", self.name());
         match self.limits().on_panic {
             OnPanic::Abort if let Some(remote) = instance.remote() => {
@@ -370,8 +373,14 @@ impl Plugin {
                 let _ = std::io::stderr().write_all(message.as_bytes());
                 std::process::abort();
             }
-            OnPanic::Disable => self.disable_after_too_many(instance),
-            OnPanic::Recreate => self.recreate(instance),
+            OnPanic::Disable => {
+                instance.suspect();
+                self.disable_after_too_many(instance);
+            }
+            OnPanic::Recreate => {
+                instance.suspect();
+                self.recreate(instance);
+            }
         }
     }
 
@@ -406,19 +415,17 @@ impl Plugin {
         }
         trouble.recreated = Some(Instant::now());
         drop(trouble);
-        let plugin = self.clone();
+        let (plugin, name, time) = (Arc::downgrade(self), self.name(), self.limits().start_time);
         let recreate = move || {
-            let plan = plugin.plan();
-            if !end.wait(plan.limits.start_time) {
+            if !end.wait(time) {
                 // As when a request hangs, or has not given its response back.
-                tracing::warn!(
-                    "[PLUGINS]: the suspect instance of {} has not ended yet; the new one begins beside it",
-                    plan.name
-                );
+                tracing::warn!("[PLUGINS]: the suspect instance of {name} has not ended yet; the new one begins beside it");
             }
-            match Instance::create(&plugin.library, &plan.texts, plan.limits.start_time, &plugin.shell) {
-                Ok(instance) => plugin.restarted(instance),
-                Err(refusal) => plugin.not_restarted(&refusal),
+            // Else the program ends, or the plugin was replaced.
+            if let Some(plugin) = plugin.upgrade()
+                && matches!(*plugin.standing(), Standing::Restarting)
+            {
+                plugin.begin_again();
             }
         };
         if let Err(error) = std::thread::Builder::new().name(format!("{} begins", self.name())).spawn(recreate) {
@@ -426,12 +433,16 @@ impl Plugin {
         }
     }
 
-    fn restarted(&self, instance: Instance) {
+    fn begin_again(&self) {
+        let plan = self.plan();
+        let instance = match Instance::create(&self.library, &plan.texts, plan.limits.start_time, &self.shell) {
+            Ok(instance) => instance,
+            Err(refusal) => return self.not_restarted(&refusal),
+        };
         if instance.routes != self.routes {
             tracing::warn!("[PLUGINS]: the new instance of {} has other paths; those of the first stay", self.name());
         }
         let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
-        // The program may end, or the plugin be replaced.
         if matches!(*standing, Standing::Restarting) {
             *standing = Standing::Up(Arc::new(instance));
             drop(standing);
@@ -459,6 +470,14 @@ impl Plugin {
         drop(standing);
         drop(taken);
         true
+    }
+
+    /// Another is in its place. It answers what is still asked of it, but does not begin again.
+    pub fn retire(&self) {
+        let mut standing = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*standing, Standing::Restarting) {
+            *standing = Standing::Ended;
+        }
     }
 
     /// Answers nothing any more; the instance ends with its last request.
@@ -500,13 +519,16 @@ impl Plugin {
             }
         };
         let waited = run_beside(self.name(), self.limits().start_time, work).await;
-        let status = match (std::mem::replace(&mut *lock(&handover), Handover::GivenUp), waited) {
-            (Handover::Done(status), _) => status,
-            (_, Err(error)) => bail!("{} does not take its changed section over: {error}", self.name()),
-            (_, Ok(())) => PANIC,
+        let Handover::Done(status) = std::mem::replace(&mut *lock(&handover), Handover::GivenUp) else {
+            let why = waited.err().map_or_else(|| "a panic".to_owned(), |error| error.to_string());
+            bail!("{} does not take its changed section over: {why}", self.name());
         };
         match status {
-            OK => Ok(true),
+            OK => {
+                // Also for an instance that is made before all of the configuration is in force.
+                self.change_texts(texts);
+                Ok(true)
+            }
             NOT_SUPPORTED => Ok(false),
             status => {
                 if status == PANIC {
@@ -515,6 +537,22 @@ impl Plugin {
                 bail!("{} cannot use its changed section: status {status}", self.name())
             }
         }
+    }
+
+    /// Takes back what [`Plugin::reconfigure`] has handed over: this is in force again.
+    pub async fn take_back(self: &Arc<Self>, texts: &Arc<Texts>) {
+        match self.reconfigure(texts).await {
+            Ok(true) => {}
+            // The next instance is made with it.
+            Ok(false) if self.instance().is_none() => self.change_texts(texts),
+            Ok(false) => tracing::error!("[PLUGINS]: {} does not take its old section back", self.name()),
+            Err(error) => tracing::error!("[PLUGINS]: {} does not take its old section back: {error:#}", self.name()),
+        }
+    }
+
+    fn change_texts(&self, texts: &Arc<Texts>) {
+        let mut plan = self.plan.write().unwrap_or_else(PoisonError::into_inner);
+        *plan = Arc::new(PluginPlan { texts: texts.clone(), ..PluginPlan::clone(&plan) });
     }
 
     /// What it says of itself, for people; `None` when it does not tell.

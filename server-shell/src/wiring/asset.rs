@@ -100,7 +100,8 @@ impl AssetServicePlan {
     fn memory(&self, capacity: u64) -> CacheOptions {
         let memory = CacheOptions { capacity, ..CacheOptions::default() };
         match self {
-            Self::Local { .. } | Self::Plugin(_) => memory,
+            Self::Local { .. } => memory,
+            Self::Plugin(_) => CacheOptions { copies: true, ..memory },
             Self::Remote { keeping, .. } => keeping.memory(memory),
         }
     }

@@ -58,6 +58,8 @@ impl KeepingPlan {
             mutable_time: Some(self.options.revalidate.0),
             missing_time: self.options.missing.0,
             serve_stale: self.options.serve_stale,
+            // A connection's buffers are larger than a small answer.
+            copies: true,
             ..memory
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gridshell_config::{Configuration, ConnectorEntry, ModuleName, Problem, Reader, Severity, connector_entries};
+use gridshell_config::{Configuration, ConnectorEntry, ModuleName, Problem, Reader, Severity, WrongEntry, connector_entries};
 use gridshell_connectors::http::ServiceAuthentication;
 use gridshell_services::library::LibraryOptions;
 
@@ -245,9 +245,10 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_connectors(&mut self, main_port: u16) -> (Vec<ConnectorPlan>, Vec<FailedEntry>) {
-        let (entries, problems) = connector_entries(self.configuration);
-        self.problems.extend(problems);
-        let (mut connectors, mut failed) = (Vec::new(), Vec::new());
+        let (entries, wrong) = connector_entries(self.configuration);
+        self.problems.extend(wrong.iter().map(|wrong| wrong.problem.clone()));
+        let wrong = wrong.into_iter().map(|WrongEntry { text, problem }| FailedEntry { text, problems: vec![problem] });
+        let (mut connectors, mut failed) = (Vec::new(), wrong.collect::<Vec<_>>());
         for entry in entries {
             let before = self.problems.len();
             self.not_yet = false;
@@ -255,7 +256,7 @@ impl<'a> Planner<'a> {
             let problems: Vec<Problem> = self.problems[before..].iter().filter(|problem| problem.is_error()).cloned().collect();
             match connector {
                 Some(connector) if problems.is_empty() => connectors.push(connector),
-                _ if self.not_yet => {}
+                _ if self.not_yet && problems.is_empty() => {}
                 _ => failed.push(FailedEntry { text: entry.text, problems }),
             }
         }

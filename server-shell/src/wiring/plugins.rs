@@ -182,11 +182,11 @@ impl Plugins {
 
     /// Step 6.
     async fn probe(&mut self, checked: CheckedFile) -> Result<CheckedFile> {
-        self.residents.check_blocked(&checked)?;
+        self.residents.check_blocked(&checked, ProcessLimits::default())?;
         let probe = tokio::task::spawn_blocking(move || (PluginLibrary::probe(&checked), checked));
         let (outcome, checked) = probe.await?;
         if let Err(failure) = &outcome {
-            self.residents.block(&checked.file, &checked.sha256, failure);
+            self.residents.block(&checked.file, &checked.sha256, ProcessLimits::default(), failure);
         }
         outcome.map_err(|failure| failure.refusal)?;
         Ok(checked)
@@ -214,13 +214,13 @@ impl Plugins {
         if let Some(library) = self.residents.of(&plan.name).find(is_same) {
             return Ok(library.clone());
         }
-        self.residents.check_blocked(&checked)?;
+        self.residents.check_blocked(&checked, limits)?;
         let (file, sha256) = (checked.file.clone(), checked.sha256.clone());
         let load = tokio::task::spawn_blocking(move || PluginLibrary::load_apart(checked, limits));
         match load.await? {
             Ok(library) => Ok(self.residents.add_apart(library)),
             Err(failure) => {
-                self.residents.block(&file, &sha256, &failure);
+                self.residents.block(&file, &sha256, limits, &failure);
                 Err(failure.refusal.into())
             }
         }
@@ -310,7 +310,7 @@ impl Plugins {
 
     /// What was built is in force. Plugins ask these services of the shell from now on.
     pub fn accept(&mut self, services: ServiceRouters) {
-        self.current.clear();
+        let before = std::mem::take(&mut self.current);
         self.refused.clear();
         for (name, next) in std::mem::take(&mut self.next) {
             match next.outcome {
@@ -323,24 +323,24 @@ impl Plugins {
                 }
             }
         }
+        let is_old = |(name, old): &(String, Arc<Plugin>)| self.current.get(name).is_none_or(|new| !Arc::ptr_eq(old, new));
+        before.into_iter().filter(is_old).for_each(|(_, old)| old.retire());
         self.shell.change(Some(services));
     }
 
     /// What was built is given up.
     pub async fn reject(&mut self) {
-        for (name, next) in std::mem::take(&mut self.next) {
+        for next in std::mem::take(&mut self.next).into_values() {
             let (Ok(plugin), Some(before)) = (next.outcome, next.before) else { continue };
-            match plugin.reconfigure(&before).await {
-                Ok(true) => {}
-                Ok(false) => tracing::error!("[PLUGINS]: {name} does not take its old section back"),
-                Err(error) => tracing::error!("[PLUGINS]: {name} does not take its old section back: {error:#}"),
-            }
+            plugin.take_back(&before).await;
         }
     }
 
     /// Ends all plugins, and waits for that, but not for ever.
     pub async fn stop(&mut self) {
         self.shell.change(None);
+        // A configuration that was being built.
+        self.next.clear();
         self.current.values().for_each(|plugin| plugin.end());
         let deadline = Instant::now() + END_TIME;
         let lives = |library: &&Arc<PluginLibrary>| library.living.load(Ordering::Acquire) > 0;

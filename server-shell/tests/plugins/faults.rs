@@ -100,6 +100,25 @@ fn a_new_instance_takes_the_place_of_one_that_panicked() {
 }
 
 #[test]
+fn one_that_was_replaced_meanwhile_begins_no_more() {
+    let mut shell = Plugins::new().with("bad", &[]).start("[Plugin:bad]\nOnPanic = recreate\n");
+    let end = shell.folder.path().join("end");
+    // The suspect instance cannot end before this request.
+    ask_and_go(&shell, "bad", &end);
+    assert_eq!(shell.get("/bad/panic").status, 500);
+    assert_eq!(shell.get("/bad").status, 503);
+    assert!(console(&shell, "plugin list").contains("restarting"));
+    assert!(console(&shell, "plugin reload bad").contains("was loaded again and answers"));
+    assert_eq!(text(&shell, "/bad"), "hello from 1.0.0");
+    fs::write(&end, "").unwrap();
+    shell.wait_for_output("[PLUGIN bad]: destroyed 1.0.0");
+    shell.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(shell.wait().success());
+    let output = shell.output();
+    assert_eq!(output.matches("[PLUGIN bad]: made 1.0.0").count(), 2, "{output}");
+}
+
+#[test]
 fn without_new_instance_it_is_disabled() {
     let plugins = Plugins::new().with("bad", &[]);
     let needed = plugins.folder.path().join("needed");

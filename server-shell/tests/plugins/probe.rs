@@ -46,6 +46,19 @@ fn what_has_crashed_is_not_tried_again() {
 }
 
 #[test]
+fn with_other_bounds_it_is_tried_again() {
+    // So little that not even the file can be read.
+    let shell = Plugins::new().with("apart", &[]).start("[Plugin:apart]\nIsolation = process\nMaxMemoryMegabytes = 1\n");
+    shell.wait_for_output("libapart.so with the SHA-256");
+    let file = shell.folder.path().join("Robust.ini");
+    let ini = fs::read_to_string(&file).unwrap();
+    fs::write(&file, ini.replace("MaxMemoryMegabytes = 1", "MaxMemoryMegabytes = 500")).unwrap();
+    let said = console(&shell, "config reload");
+    assert!(said.contains("is in force"), "{said}");
+    assert_eq!(text(&shell, "/apart"), "hello from 1.0.0");
+}
+
+#[test]
 fn the_probe_finds_what_the_later_steps_would() {
     // Nothing of these has run in the server: not even their entry functions, which write to the log.
     let shell = Plugins::new()

@@ -245,6 +245,19 @@ fn one_that_hangs_is_ended_when_it_has_no_place_left() {
 }
 
 #[test]
+fn one_that_is_replaced_ends_though_a_function_for_the_operator_hangs() {
+    let mut shell = apart("slow", &[], "Word = stuck\n");
+    let first = pid_of(&shell, "slow");
+    assert!(console(&shell, "plugin list").contains("slow: does not tell: nothing after 5 s"));
+    assert!(console(&shell, "plugin reload slow").contains("was loaded again and answers"));
+    wait_until("that the old process ends", &shell, || !runs(first));
+    assert!(console(&shell, "plugin list").contains("slow: does not tell: nothing after 5 s"));
+    shell.signal(Signal::SIGTERM);
+    assert!(shell.wait().success());
+    assert!(!shell.output().contains("slow has not ended"), "{}", shell.output());
+}
+
+#[test]
 fn requests_at_the_same_time_are_those_of_the_plugin() {
     let shell = Plugins::new()
         .with("many", &[])

@@ -187,7 +187,7 @@ fn what_was_not_loaded_before_either_holds_up_nothing() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("test.db"), BROKEN.repeat(100)).unwrap();
     let ini = SQLITE.replace("[Admin]", "[Wrong]\n    LocalServiceModule = \"nonsense\"\n[Admin]");
-    let ini = ini.replace("[DatabaseService]", "    Wrong = \"Wrong@8999/asset\"\n[DatabaseService]");
+    let ini = ini.replace("[DatabaseService]", "    Wrong = \"Wrong@8999/asset\"\n    Odd = \"99999/asset\"\n[DatabaseService]");
     let shell = Shell::launch_in(folder, &ini, &["-console=none"], Stdio::null());
     shell.wait_for_output("[SERVER]: ready after");
     let path = "/assets/a55e7000-0000-4000-8000-000000000093";
@@ -201,9 +201,11 @@ fn what_was_not_loaded_before_either_holds_up_nothing() {
     reload(&shell);
     assert_eq!(try_get(other, bakes).unwrap().status, shell.get(bakes).status);
     let still = "[RELOAD]: still not loaded: ";
-    for missing in
-        ["OpenSim.Server.Handlers.dll:AssetServiceConnector: cannot open the database", "Wrong@8999/asset: Robust.ini:"]
-    {
+    for missing in [
+        "OpenSim.Server.Handlers.dll:AssetServiceConnector: cannot open the database",
+        "Wrong@8999/asset: Robust.ini:",
+        "99999/asset: Robust.ini:",
+    ] {
         shell.wait_for_output(&format!("{still}{missing}"));
     }
     assert_eq!(shell.get(path).status, 503, "not 404: the asset may be there");

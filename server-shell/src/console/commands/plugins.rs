@@ -23,7 +23,8 @@ const LONGEST_LINE: usize = 4000;
 /// Registers the commands for these plugins.
 pub fn register_plugin_commands(commands: &Commands, view: PluginsView, shell: Arc<dyn Shell>) {
     let list = Command::new(CATEGORY, "plugin list", "plugin list", "Show the plugins").with_long_help(
-        "State: running; suspect (it has panicked, or waited though it says that it does not); disabled (it has panicked too often); \
+        "State: running; suspect (it has panicked, or waited though it says that it does not); disabled (it has panicked too often, or \
+         no new instance could be made after a panic); restarting (a new instance, or its process, is being started); ended; \
          ending (replaced, and busy with the last requests); replaced (nothing of it runs, but its code stays in memory until the \
          program ends). Instances are those that were not ended yet.",
     );

@@ -144,7 +144,7 @@ pub fn pairs_of(headers: &HeaderMap) -> Vec<Pair<'_>> {
 
 /// The headers of a message; who has sent it has checked them. `None` when there are more than there can be.
 pub fn header_map(pairs: &[Pair<'_>]) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(pairs.len().min(64));
     for (name, value) in pairs {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
             headers.try_append(name, value).ok()?;

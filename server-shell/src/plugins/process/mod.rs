@@ -21,5 +21,5 @@ mod worker;
 
 pub use connection::NotAsked;
 pub use launch::{LIBRARY_PATH, NotLoadable, ProcessLimits, Remains, load_apart, probe};
-pub use remote::Remote;
+pub use remote::{Remote, RemoteControls};
 pub use worker::{HOST_SWITCH, PROBE_SWITCH, main as worker_main};

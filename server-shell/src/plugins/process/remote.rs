@@ -49,7 +49,8 @@ pub struct Remote {
 struct Shared {
     library: Arc<PluginLibrary>,
     remains: Arc<Remains>,
-    start_time: Duration,
+    /// How long a process gets to begin.
+    start_time: RwLock<Duration>,
     /// What the plugin may read. Locked while a process is started with them or told of others, so that all have the same.
     texts: Mutex<Arc<Texts>>,
     backing: Arc<Backing>,
@@ -87,7 +88,7 @@ impl Remote {
         let shared = Arc::new(Shared {
             library: library.clone(),
             remains: remains.clone(),
-            start_time: time,
+            start_time: RwLock::new(time),
             texts: Mutex::new(texts.clone()),
             backing: Arc::new(backing),
             runtime,
@@ -133,10 +134,36 @@ impl Remote {
         connection.ask_for(&message, call.body.clone(), None, move |frame| answer(read_answer(&frame)))
     }
 
+    /// The functions for the operator.
+    pub fn controls(&self) -> RemoteControls {
+        RemoteControls(self.shared.clone())
+    }
+
+    /// Further processes get so long to begin.
+    pub fn change_start_time(&self, time: Duration) {
+        *self.shared.start_time.write().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Whether there is a process that answers.
+    pub fn is_running(&self) -> bool {
+        self.shared.connection().is_some()
+    }
+
+    /// Ends the process, at once; another is started. Whether this is what ends it.
+    pub fn kill(&self) -> bool {
+        self.shared.kill()
+    }
+}
+
+/// The functions for the operator, which wait. They do not keep the instance: it can end while one of them hangs.
+#[derive(Clone)]
+pub struct RemoteControls(Arc<Shared>);
+
+impl RemoteControls {
     /// Hands a changed configuration over; the status of that. While there is no process, the next one is started with it. Waits.
     pub fn reconfigure(&self, texts: &Arc<Texts>) -> i32 {
-        let mut current = lock(&self.shared.texts);
-        let status = if self.is_running() {
+        let mut current = lock(&self.0.texts);
+        let status = if self.0.connection().is_some() {
             let done = self.ask(&Message::Reconfigure(frame_texts(texts)), None);
             done.map_or(UNAVAILABLE, |frame| status_of(&frame))
         } else {
@@ -167,21 +194,11 @@ impl Remote {
 
     /// Whether the plugin has commands for the console.
     pub fn has_commands(&self) -> bool {
-        self.shared.remains.has_commands
-    }
-
-    /// Whether there is a process that answers.
-    pub fn is_running(&self) -> bool {
-        self.shared.connection().is_some()
-    }
-
-    /// Ends the process, at once; another is started. Whether this is what ends it.
-    pub fn kill(&self) -> bool {
-        self.shared.kill()
+        self.0.remains.has_commands
     }
 
     fn ask(&self, message: &Message<'_>, output: Option<Output>) -> Option<Frame> {
-        let answered = self.shared.connection()?.ask(message, output).ok()?;
+        let answered = self.0.connection()?.ask(message, output).ok()?;
         answered.blocking_recv().ok()
     }
 }
@@ -254,7 +271,8 @@ impl Shared {
     /// Starts a process and makes an instance in it.
     fn begin(self: &Arc<Self>) -> Result<Running, Refusal> {
         let texts = lock(&self.texts);
-        let until = Instant::now() + self.start_time;
+        let start_time = *self.start_time.read().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + start_time;
         let refusal = |found: String| Refusal::new(&self.library.file, Step::Create, "create", "status 0", found);
         let Started { process, socket, .. } = self.remains.launch(until).map_err(|error| match error {
             NotStarted::Refused(refusal) => refusal,
@@ -278,7 +296,7 @@ impl Shared {
         let created = match created {
             Ok(created) => self.runtime.block_on(async {
                 let in_time = tokio::time::timeout_at(until.into(), created).await;
-                in_time.map_err(|_| format!("nothing after {} s", self.start_time.as_secs_f64()))
+                in_time.map_err(|_| format!("nothing after {} s", start_time.as_secs_f64()))
             }),
             Err(error) => Err(format!("{error:?}")),
         };
@@ -335,10 +353,15 @@ impl Shared {
         });
     }
 
-    /// Whether this is what ends it.
+    /// Ends the process. Whether this is what ends it.
     fn kill(&self) -> bool {
+        self.kill_if(|_| true)
+    }
+
+    /// The same, if it is the one that is meant.
+    fn kill_if(&self, is_meant: impl FnOnce(Pid) -> bool) -> bool {
         match &mut *lock(&self.process) {
-            Some(alive) if !alive.is_killed => {
+            Some(alive) if !alive.is_killed && is_meant(alive.pid) => {
                 alive.is_killed = true;
                 // It may have ended by itself.
                 let _ = kill(alive.pid, Signal::SIGKILL);
@@ -362,10 +385,7 @@ struct KillAtEnd {
 impl Drop for KillAtEnd {
     fn drop(&mut self) {
         // Another may have been started meanwhile.
-        let is_same = lock(&self.shared.process).as_ref().is_some_and(|alive| alive.pid == self.pid);
-        if is_same {
-            self.shared.kill();
-        }
+        self.shared.kill_if(|pid| pid == self.pid);
     }
 }
 
