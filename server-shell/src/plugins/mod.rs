@@ -1,9 +1,9 @@
 //! Plugins: shared libraries that fulfil a service or listen for one, behind the C interface of `gridshell_plugin.h` (plugins.md section 5).
 //!
 //! `load.rs` opens a library, step by step; each refusal says what was expected and what was found. `instance.rs` makes an instance, and
-//! bounds what it is asked for; `plugin.rs` is the plugin that the rest of the program knows, whichever instance answers, and `plugin/`
-//! its requests, panics and changed sections. It enters the program in two places: as the transport of an OUT connector (`transport.rs`), and as an IN connector (`inbound.rs`). What a plugin asks of
-//! the server ends in `context.rs` and `own_services.rs`.
+//! bounds what it is asked for; `plugin.rs` is the plugin that the rest of the program knows, whichever instance answers, and `plugin/` its
+//! requests, panics and changed sections. It enters the program in two places: as the transport of an OUT connector (`transport.rs`), and as
+//! an IN connector (`inbound.rs`). What a plugin asks of the server ends in `context.rs` and `own_services.rs`.
 //!
 //! A plugin can run in a process of its own instead, over a socket: `process/`. `check_command.rs` is `gridshell plugin check`.
 //!
