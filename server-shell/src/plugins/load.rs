@@ -500,6 +500,8 @@ mod tests {
                 assert_eq!((failure.refusal.step, failure.has_crashed), (Step::Probe, is_blocked), "{}", failure.refusal);
                 residents.block(file, &checked.sha256, ProcessLimits::default(), &failure);
                 assert_eq!(residents.check_blocked(&checked, ProcessLimits::default()).is_err(), is_blocked);
+                let more = ProcessLimits { memory_megabytes: 500, open_files: 0 };
+                assert!(residents.check_blocked(&checked, more).is_ok(), "it may go well with other bounds");
             }
         }
     }

@@ -47,9 +47,10 @@ fn what_has_crashed_is_not_tried_again() {
 
 #[test]
 fn with_other_bounds_it_is_tried_again() {
-    // So little that not even the file can be read.
+    // Less than its process has already: it crashes, or cannot even begin.
     let shell = Plugins::new().with("apart", &[]).start("[Plugin:apart]\nIsolation = process\nMaxMemoryMegabytes = 1\n");
-    shell.wait_for_output("libapart.so with the SHA-256");
+    shell.wait_for_output("libapart.so refused at step 6: the process that loads it: expected ");
+    shell.wait_for_output("; it may have 1 MB (MaxMemoryMegabytes) (code 6)");
     let file = shell.folder.path().join("Robust.ini");
     let ini = fs::read_to_string(&file).unwrap();
     fs::write(&file, ini.replace("MaxMemoryMegabytes = 1", "MaxMemoryMegabytes = 500")).unwrap();

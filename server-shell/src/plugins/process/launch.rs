@@ -261,8 +261,13 @@ pub fn load_apart(checked: &CheckedFile, limits: ProcessLimits) -> Result<(Arc<R
 }
 
 fn load(remains: &Remains) -> Result<Loaded, NotLoadable> {
-    let refusal =
-        |expected: &str, found: String| Refusal::new(&remains.file, Step::Probe, "the process that loads it", expected, found);
+    let bounds = match remains.limits.memory_megabytes {
+        0 => String::new(),
+        megabytes => format!("; it may have {megabytes} MB (MaxMemoryMegabytes)"),
+    };
+    let refusal = |expected: &str, found: String| {
+        Refusal::new(&remains.file, Step::Probe, "the process that loads it", expected, format_args!("{found}{bounds}"))
+    };
     match remains.start(PROBE_SWITCH, Instant::now() + PROBE_TIME) {
         Ok(started) => Ok(started.loaded),
         Err(NotStarted::Refused(refusal)) => Err(refusal.into()),
