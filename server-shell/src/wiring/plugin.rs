@@ -150,17 +150,16 @@ impl Planner<'_> {
                 texts,
             })
         });
-        let checked = plan.map(|plan| match check_file(file, &plan.permission, plan.sha256.as_deref()) {
-            Ok(_) => self.plugins.check_name(plan),
-            Err(refusal) => Err(refusal),
-        });
-        let plan = checked.and_then(|checked| {
-            checked
-                .map_err(|refusal| {
+        let plan = plan.and_then(|plan| {
+            let checked = check_file(file, &plan.permission, plan.sha256.as_deref());
+            match checked.and_then(|_| self.plugins.check_name(plan)) {
+                Ok(plan) => Some(plan),
+                Err(refusal) => {
                     self.plugins.refused.push(refusal.to_string());
                     say(self, refusal.to_string());
-                })
-                .ok()
+                    None
+                }
+            }
         });
         // A second file of a plugin takes nothing away: the plugin itself is there.
         let is_there = plan.is_some() || self.plugins.file_of(plugin_name(file).unwrap_or(file)).is_some();

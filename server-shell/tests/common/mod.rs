@@ -238,6 +238,14 @@ fn spawn(launcher: &[String], folder: &Path, switches: &[String], input: Stdio) 
         .unwrap()
 }
 
+/// Replaces a text of the configuration, which the shell does not read before it is told to.
+pub fn edit(shell: &Shell, text: &str, replacement: &str) {
+    let file = shell.folder.path().join("Robust.ini");
+    let ini = fs::read_to_string(&file).unwrap();
+    assert!(ini.contains(text), "{text:?} is not in {ini}");
+    fs::write(&file, ini.replace(text, replacement)).unwrap();
+}
+
 /// Runs the program to its end; gives its status and what it printed.
 pub fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     // A file, since a pipe that nobody empties would stop a program that prints much.

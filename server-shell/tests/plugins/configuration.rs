@@ -88,9 +88,7 @@ fn two_files_are_not_the_same_plugin() {
     assert!(console(&shell, "plugin list").contains(refusal));
 
     // In the other's place it is loaded.
-    let ini = fs::read_to_string(shell.folder.path().join("Robust.ini")).unwrap();
-    fs::write(shell.folder.path().join("Robust.ini"), ini.replace("libx.so = \"libx.so\"", "")).unwrap();
-    let said = console(&shell, "config reload");
+    let said = edit_and_reload(&shell, "libx.so = \"libx.so\"", "");
     assert!(said.contains("is in force") && !said.contains("still not loaded"), "{said}");
     assert_eq!(text(&shell, "/x"), "hello from 2");
 }

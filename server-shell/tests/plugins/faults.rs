@@ -53,10 +53,7 @@ fn a_panic_of_any_function_counts() {
         let shell = Plugins::new().with("bad", &[]).start(&format!("[Plugin:bad]\nIsolation = {isolation}\nWord = sick\n"));
         assert!(console(&shell, "plugin bad panic").contains("bad has panicked"));
         assert!(console(&shell, "plugin list").contains("not well (status 255)"));
-        let file = shell.folder.path().join("Robust.ini");
-        let ini = fs::read_to_string(&file).unwrap();
-        fs::write(&file, ini.replace("Word = sick", "Word = panic")).unwrap();
-        let said = console(&shell, "config reload");
+        let said = edit_and_reload(&shell, "Word = sick", "Word = panic");
         assert!(said.contains("bad cannot use its changed section: status 255"), "{said}");
         for when in ["at a command", "when it was asked how it is", "at its changed section"] {
             shell.wait_for_output(&format!("[PLUGINS]: bad has panicked {when}"));

@@ -213,6 +213,12 @@ fn ask_and_go(shell: &Shell, name: &str, end: &Path) {
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
+/// Replaces a text of the configuration and has it read again. Gives what the console says.
+fn edit_and_reload(shell: &Shell, text: &str, replacement: &str) -> String {
+    common::edit(shell, text, replacement);
+    console(shell, "config reload")
+}
+
 /// Whether the metrics have this line.
 fn counts(shell: &Shell, line: &str) -> bool {
     common::try_get(shell.admin_port, "/metrics").unwrap().text().lines().any(|found| found == line)

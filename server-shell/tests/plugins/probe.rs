@@ -51,10 +51,7 @@ fn with_other_bounds_it_is_tried_again() {
     let shell = Plugins::new().with("apart", &[]).start("[Plugin:apart]\nIsolation = process\nMaxMemoryMegabytes = 1\n");
     shell.wait_for_output("libapart.so refused at step 6: the process that loads it: expected ");
     shell.wait_for_output("; it may have 1 MB (MaxMemoryMegabytes) (code 6)");
-    let file = shell.folder.path().join("Robust.ini");
-    let ini = fs::read_to_string(&file).unwrap();
-    fs::write(&file, ini.replace("MaxMemoryMegabytes = 1", "MaxMemoryMegabytes = 500")).unwrap();
-    let said = console(&shell, "config reload");
+    let said = edit_and_reload(&shell, "MaxMemoryMegabytes = 1", "MaxMemoryMegabytes = 500");
     assert!(said.contains("is in force"), "{said}");
     assert_eq!(text(&shell, "/apart"), "hello from 1.0.0");
 }

@@ -180,10 +180,7 @@ fn while_it_is_started_again_its_section_can_be_changed() {
         "plugin libbad.so refused at step 10: create: expected status 0, found status 9 (code 41); it is tried again in",
     );
     fs::write(&new, "").unwrap();
-    let file = shell.folder.path().join("Robust.ini");
-    let ini = fs::read_to_string(&file).unwrap();
-    fs::write(&file, ini.replace(old.to_str().unwrap(), new.to_str().unwrap())).unwrap();
-    let said = console(&shell, "config reload");
+    let said = edit_and_reload(&shell, old.to_str().unwrap(), new.to_str().unwrap());
     assert!(said.contains("is in force"), "{said}");
     until_it_answers(&shell, "bad");
 }
@@ -378,12 +375,8 @@ fn a_changed_configuration_reaches_it() {
         .with("soft", &[])
         .with("hard", &["NO_RECONFIGURE"])
         .start(&format!("[Plugin:soft]\n{APART}Word = one\n[Plugin:hard]\n{APART}Word = one\n"));
-    let file = shell.folder.path().join("Robust.ini");
     let edit = |from: &str, to: &str| {
-        let ini = fs::read_to_string(&file).unwrap();
-        assert!(ini.contains(from), "{from}");
-        fs::write(&file, ini.replace(from, to)).unwrap();
-        let said = console(&shell, "config reload");
+        let said = edit_and_reload(&shell, from, to);
         assert!(said.contains("is in force"), "{said}");
     };
     let words = || (text(&shell, "/soft/word"), text(&shell, "/hard/word"));

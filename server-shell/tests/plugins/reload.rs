@@ -143,13 +143,8 @@ fn what_is_refused_holds_up_no_other() {
         .with("magic", &["NOTE_MAGIC=7"])
         .with("second", &["ROUTE=\"/good\""])
         .start("[Plugin:good]\nWord = one\n[Plugin:seven]\n[Plugin:magic]\n");
-    let (directory, file) = (shell.folder.path().join("plugins"), shell.folder.path().join("Robust.ini"));
-    let edit = |from: &str, to: &str| {
-        let ini = fs::read_to_string(&file).unwrap();
-        assert!(ini.contains(from));
-        fs::write(&file, ini.replace(from, to)).unwrap();
-        console(&shell, "config reload")
-    };
+    let directory = shell.folder.path().join("plugins");
+    let edit = |from: &str, to: &str| edit_and_reload(&shell, from, to);
     let seven = "libseven.so: plugin libseven.so refused at step 10: create: expected status 0, found status 7";
     let asked = "[PLUGIN seven]: will not be made";
     assert_eq!(shell.output().matches(asked).count(), 1);
@@ -186,8 +181,7 @@ fn what_is_refused_holds_up_no_other() {
         assert!(said.contains("the old one stays") && said.contains(message), "{message}: {said}");
         assert!(!said.contains("is in force"), "{said}");
         assert_eq!(text(&shell, "/good/word"), "two");
-        let ini = fs::read_to_string(&file).unwrap();
-        fs::write(&file, ini.replace(to, from)).unwrap();
+        common::edit(&shell, to, from);
     }
     // One that is in use, though its connector could not be loaded, is not said to be replaced when it is not.
     compile(&directory, "second", &["CREATE_STATUS=7"]);
@@ -241,13 +235,7 @@ fn a_changed_section_is_handed_over_or_makes_a_new_instance() {
         .with("soft", &[])
         .with("hard", &["NO_RECONFIGURE"])
         .start("[Plugin:soft]\nWord = one\n[Plugin:hard]\nWord = one\n[Plugin:third]\n");
-    let file = shell.folder.path().join("Robust.ini");
-    let edit = |from: &str, to: &str| {
-        let ini = fs::read_to_string(&file).unwrap();
-        assert!(ini.contains(from));
-        fs::write(&file, ini.replace(from, to)).unwrap();
-        console(&shell, "config reload")
-    };
+    let edit = |from: &str, to: &str| edit_and_reload(&shell, from, to);
     let words = || (text(&shell, "/soft/word"), text(&shell, "/hard/word"));
     let pair = |soft: &str, hard: &str| (soft.to_owned(), hard.to_owned());
     assert_eq!(words(), pair("one", "one"));
@@ -262,9 +250,7 @@ fn a_changed_section_is_handed_over_or_makes_a_new_instance() {
     let said = edit("[Plugin:hard]\nWord = two", "[Plugin:hard]\nWord = bad");
     assert!(said.contains("the old one stays"), "{said}");
     assert_eq!(words(), pair("two", "two"));
-    let ini = fs::read_to_string(&file).unwrap();
-    fs::write(&file, ini.replace("[Plugin:soft]\nWord = two", "[Plugin:soft]\nWord = three")).unwrap();
-    assert!(console(&shell, "config reload").contains("the old one stays"));
+    assert!(edit("[Plugin:soft]\nWord = two", "[Plugin:soft]\nWord = three").contains("the old one stays"));
     assert_eq!(words(), pair("two", "two"));
     assert!(edit("Word = bad", "Word = four").contains("is in force"));
     assert_eq!(words(), pair("three", "four"));
@@ -294,11 +280,8 @@ fn a_section_that_is_taken_over_too_late_is_taken_back() {
             .with("slow", &[])
             .start(&format!("[Plugin:slow]\nIsolation = {isolation}\nStartTimeout = 3\nWord = old\nUntil = \n"));
         let end = shell.folder.path().join("end");
-        let file = shell.folder.path().join("Robust.ini");
-        let ini = fs::read_to_string(&file).unwrap();
-        let changed = ini.replace("Word = old\nUntil = \n", &format!("Word = new\nUntil = {}\n", end.display()));
-        fs::write(&file, changed).unwrap();
-        let said = console(&shell, "config reload");
+        let changed = format!("Word = new\nUntil = {}\n", end.display());
+        let said = edit_and_reload(&shell, "Word = old\nUntil = \n", &changed);
         assert!(said.contains("slow does not take its changed section over: nothing after 3 s"), "{said}");
         // It does so later.
         fs::write(&end, "").unwrap();

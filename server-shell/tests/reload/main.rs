@@ -8,22 +8,13 @@ mod listeners;
 mod load;
 mod refused;
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Shell, asset_document};
+use common::{PATIENCE, Shell, asset_document, edit};
 use nix::sys::signal::Signal;
 
 const DONE: &str = "[RELOAD]: the configuration was read again and is in force";
-
-/// Replaces a text of the configuration.
-fn edit(shell: &Shell, text: &str, replacement: &str) {
-    let file = shell.folder.path().join("Robust.ini");
-    let ini = fs::read_to_string(&file).unwrap();
-    assert!(ini.contains(text), "{text:?} is not in {ini}");
-    fs::write(&file, ini.replace(text, replacement)).unwrap();
-}
 
 /// How often a text was printed.
 fn count(shell: &Shell, text: &str) -> usize {
